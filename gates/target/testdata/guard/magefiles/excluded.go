@@ -1,0 +1,5 @@
+//go:build !mage
+
+package main
+
+func Helper(names ...string) {}
