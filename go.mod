@@ -5,6 +5,7 @@ go 1.26.0
 tool github.com/magefile/mage
 
 require (
+	github.com/google/go-cmp v0.7.0 // indirect
 	github.com/google/jsonschema-go v0.4.3 // indirect
 	github.com/magefile/mage v1.17.2 // indirect
 	github.com/rogpeppe/go-internal v1.16.0 // indirect
