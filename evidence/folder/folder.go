@@ -215,8 +215,13 @@ func Digest(path string) (evidence.File, error) {
 		return evidence.File{}, err
 	}
 	defer file.Close()
+	return DigestReader(path, file)
+}
+
+// DigestReader is Digest for content that is open already.
+func DigestReader(path string, content io.Reader) (evidence.File, error) {
 	hash := sha256.New()
-	size, err := io.Copy(hash, file)
+	size, err := io.Copy(hash, content)
 	if err != nil {
 		return evidence.File{}, fmt.Errorf("read %s: %w", path, err)
 	}
@@ -238,4 +243,10 @@ func (f *Folder) MarkLatest() error {
 		return nil
 	}
 	return writeWhole(latest, []byte(f.run+"\n"))
+}
+
+// Fallback is where run folders go when they cannot go where they should: a
+// place that is most often on another file system.
+func Fallback() string {
+	return filepath.Join(os.TempDir(), "dpone_artifacts")
 }

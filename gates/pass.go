@@ -1,0 +1,230 @@
+package gates
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/evidence/folder"
+	"github.com/dpone/dpone/evidence/junit"
+	"github.com/dpone/dpone/gates/proc"
+	"github.com/dpone/dpone/gates/source"
+	"github.com/dpone/dpone/gates/tool"
+)
+
+// maxChecks is how many checks of one verdict a step's record holds; what is
+// beyond is counted. Per verdict, so that a flood of one kind cannot push the
+// other out.
+const maxChecks = 1000
+
+// maxLog bounds the log of a step, in bytes.
+const maxLog = 64 << 20
+
+// ErrNothingRan is returned, wrapped with the reason, by a step that found no
+// work: no files, no tests. It is UNVERIFIED, for zero work is not success.
+var ErrNothingRan = errors.New("nothing ran")
+
+// Pass is a step's handle on its run: the only way to report. Its methods may
+// be called from several goroutines.
+type Pass struct {
+	// Root is the root of the source tree. A step does not write there.
+	Root string
+	// Scratch is a directory of the step's own, outside the source tree; it is
+	// removed when the step ends.
+	Scratch string
+	// Commands are the planned commands, as the step's Commands returned them.
+	Commands []proc.Command
+	// Tree is the working tree and Before what differed from HEAD in it when
+	// the run began; BeforeErr says why that cannot be told.
+	Tree      source.Tree
+	Before    []source.Change
+	BeforeErr error
+
+	folder   *folder.Folder
+	vars     *strings.Replacer
+	planned  map[string]bool
+	binaries map[string]tool.Binary
+	emit     func(Progress)
+	log      io.Writer
+
+	mu      sync.Mutex
+	closed  bool
+	result  stepResult
+	tail    proc.Tail
+	perKind map[evidence.Verdict]int
+}
+
+// stepResult is what a step reported.
+type stepResult struct {
+	checks       []evidence.Check
+	omitted      int
+	fact         string
+	warnings     []string
+	skips        []evidence.Skipping
+	measurements []evidence.Measurement
+	suites       []junit.Suite
+	outputs      []evidence.File
+}
+
+// Check reports a check.
+func (p *Pass) Check(c evidence.Check) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return // the step was given up on; its verdict stands
+	}
+	if err := c.Validate(); err != nil {
+		// A check that hides something is itself a finding of the gate's code.
+		c = evidence.CouldNotTell("gate.check", c.Code+" "+c.Subject, "a complete check", err.Error(), "mend the code of the step")
+	}
+	if p.perKind[c.Verdict]++; p.perKind[c.Verdict] > maxChecks {
+		p.result.omitted++
+		return
+	}
+	p.result.checks = append(p.result.checks, c)
+	if c.Verdict == evidence.Skip {
+		p.result.skips = append(p.result.skips, evidence.Skipping{Subject: c.Code + " " + c.Subject, Reason: c.Reason})
+	}
+}
+
+// Measure reports a check together with the exact number behind it, which may
+// differ from run to run while the check does not.
+func (p *Pass) Measure(c evidence.Check, value string) {
+	p.Check(c)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.result.measurements = append(p.result.measurements, evidence.Measurement{Code: c.Code, Subject: c.Subject, Value: value})
+	}
+}
+
+// Fact sets what the step's result line says: numbers, such as "412 files".
+func (p *Pass) Fact(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.result.fact = fmt.Sprintf(format, args...)
+}
+
+// Warn reports something a reviewer should know that is no finding.
+func (p *Pass) Warn(format string, args ...any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.result.warnings = append(p.result.warnings, fmt.Sprintf(format, args...))
+}
+
+// Skip reports that a part of the work was left out, which changes no verdict.
+func (p *Pass) Skip(subject, reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.result.skips = append(p.result.skips, evidence.Skipping{Subject: subject, Reason: reason})
+}
+
+// Suite adds test cases to the run's junit.xml.
+func (p *Pass) Suite(s junit.Suite) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.result.suites = append(p.result.suites, s)
+}
+
+// Output records an artifact whose bytes are the same on every run of one
+// source: it is named and digested in the stable part of the record.
+func (p *Pass) Output(name, path string) (evidence.File, error) {
+	file, err := folder.Digest(path)
+	if err != nil {
+		return file, fmt.Errorf("output %s: %w", name, err)
+	}
+	file.Path = name
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.result.outputs = append(p.result.outputs, file)
+	return file, nil
+}
+
+// Progress says how far the step is; total is 0 when it is not known.
+func (p *Pass) Progress(done, total int, text string) {
+	p.emit(Progress{Done: done, Total: total, Text: text})
+}
+
+// Folder is the run folder, for files that the run is to keep.
+func (p *Pass) Folder() *folder.Folder { return p.folder }
+
+// Expand replaces $RUN, $SCRATCH and the names of the circumstances.
+func (p *Pass) Expand(s string) string { return p.vars.Replace(s) }
+
+// Logf writes a line to the step's log.
+func (p *Pass) Logf(format string, args ...any) {
+	// A log that cannot be written shows when the step ends.
+	_, _ = fmt.Fprintf(p.log, format+"\n", args...)
+}
+
+// Exec runs a planned command. Its output goes to the step's log, its end to
+// the screen when the step does not pass. The error is an *[proc.ExitError]
+// when the program ended with a code other than 0, so that the step can tell
+// "found something" from "broke".
+func (p *Pass) Exec(ctx context.Context, c proc.Command, o proc.Options) (proc.Result, error) {
+	line := c.String()
+	if !p.planned[line] {
+		return proc.Result{}, fmt.Errorf("%s: not in the step's plan", line)
+	}
+	// The log shows the plan's words: they are the same on every machine.
+	p.Logf("$ %s", line)
+	run := c
+	run.Name = p.Expand(c.Name)
+	if binary, ok := p.binaries[c.Name]; ok {
+		run.Name = binary.Path
+	}
+	run.Dir = p.Expand(c.Dir)
+	run.Args = make([]string, len(c.Args))
+	for i, arg := range c.Args {
+		run.Args[i] = p.Expand(arg)
+	}
+	run.Env = make([]string, len(c.Env))
+	for i, variable := range c.Env {
+		run.Env[i] = p.Expand(variable)
+	}
+	keep := io.Writer(&lockedTail{p: p})
+	if o.Output != nil {
+		keep = io.MultiWriter(keep, o.Output)
+	}
+	o.Output = io.MultiWriter(keep, p.log)
+	result, err := proc.Run(ctx, p.Root, run, o)
+	if code, ok := proc.ExitCode(err); ok {
+		p.Logf("exit code %d after %s", code, result.Duration.Round(1e6))
+	} else if err != nil {
+		p.Logf("%v", err)
+	}
+	return result, err
+}
+
+// lockedTail feeds the tail that is shown when the step does not pass.
+type lockedTail struct{ p *Pass }
+
+func (l *lockedTail) Write(b []byte) (int, error) {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	return l.p.tail.Write(b)
+}
+
+// close ends the reporting and returns what there is.
+func (p *Pass) close() (stepResult, string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	return p.result, p.tail.String()
+}
+
+// newScratch makes the step's own directory. It is resolved, so that paths in
+// a tool's output can be compared with it.
+func newScratch() (string, error) {
+	dir, err := os.MkdirTemp("", "dpone-step-")
+	if err != nil {
+		return "", fmt.Errorf("scratch directory: %w", err)
+	}
+	return filepath.EvalSymlinks(dir)
+}

@@ -1,0 +1,27 @@
+//go:build unix
+
+package proc
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// ownGroup makes the child the leader of a new process group, so that one
+// signal reaches it and everything it starts.
+func ownGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+}
+
+func terminateGroup(cmd *exec.Cmd) {
+	signalGroup(cmd, syscall.SIGTERM)
+}
+
+func killGroup(cmd *exec.Cmd) {
+	signalGroup(cmd, syscall.SIGKILL)
+}
+
+// signalGroup ignores the error: the only one to be had is that nobody is left.
+func signalGroup(cmd *exec.Cmd, signal syscall.Signal) {
+	_ = syscall.Kill(-cmd.Process.Pid, signal)
+}

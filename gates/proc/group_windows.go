@@ -1,0 +1,28 @@
+package proc
+
+import (
+	"os/exec"
+	"strconv"
+	"syscall"
+)
+
+// ownGroup keeps a Ctrl-C of the console away from the child: the runner
+// decides when it ends.
+func ownGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}
+
+// terminateGroup ends the tree at once: Windows has no signal that asks.
+func terminateGroup(cmd *exec.Cmd) {
+	// taskkill follows parent links, which a plain kill does not.
+	kill := exec.Command("taskkill", "/T", "/F", "/PID", strconv.Itoa(cmd.Process.Pid))
+	if err := kill.Run(); err != nil {
+		_ = cmd.Process.Kill()
+	}
+}
+
+func killGroup(cmd *exec.Cmd) {
+	if cmd.ProcessState == nil {
+		terminateGroup(cmd)
+	}
+}

@@ -1,0 +1,240 @@
+// Package proc runs child processes for gates: in a process group of their
+// own that is gone when Run returns, with bounded output, and with an error
+// whose type says whether the program said no or could not be asked.
+//
+// It has no shell, expands nothing and inherits the environment; a process
+// that makes itself a session of its own (setsid) is out of its reach.
+package proc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Grace is how long a process group may take to end on its own after it was
+// asked to (SIGTERM), before it is killed. The main function that mage
+// generates waits five seconds in all after an interrupt; the record has to be
+// written in what remains.
+const Grace = 2 * time.Second
+
+// Command is a program with its arguments, as a value: what a plan prints is
+// what runs.
+type Command struct {
+	// Name is a program on the PATH, or the path of one.
+	Name string
+	Args []string
+	// Dir is the working directory; relative to the root of the run, "" for the root.
+	Dir string
+	// Env are additions to the environment, as NAME=value.
+	Env []string
+}
+
+// String is the command line as one would type it in a POSIX shell.
+func (c Command) String() string {
+	words := make([]string, 0, len(c.Env)+1+len(c.Args))
+	for _, word := range c.Env {
+		words = append(words, quote(word))
+	}
+	words = append(words, quote(c.Name))
+	for _, word := range c.Args {
+		words = append(words, quote(word))
+	}
+	line := strings.Join(words, " ")
+	if c.Dir != "" && c.Dir != "." {
+		line = "(cd " + quote(filepath.ToSlash(c.Dir)) + " && " + line + ")"
+	}
+	return line
+}
+
+// quote leaves $NAME readable: the placeholders of a plan are to be seen.
+func quote(word string) string {
+	if word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%^$") == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// Result is what a finished process left.
+type Result struct {
+	// Stdout is the standard output, when Options asked for it.
+	Stdout []byte
+	// Tail is the end of what the process printed on both streams.
+	Tail string
+	// Duration is wall time.
+	Duration time.Duration
+}
+
+// Options say where the output goes.
+type Options struct {
+	// Output takes both streams, interleaved as they came; nil drops them.
+	Output io.Writer
+	// Stdout, when set, takes the standard output instead of Output; the
+	// standard error still goes to Output.
+	Stdout io.Writer
+	// Capture keeps up to that many bytes of the standard output in
+	// Result.Stdout, besides what Stdout or Output get. More than that is an error.
+	Capture int
+}
+
+// ExitError says that the program ran and ended with a code other than 0.
+type ExitError struct {
+	Command string
+	Code    int
+	Tail    string
+}
+
+func (e *ExitError) Error() string {
+	return withTail(fmt.Sprintf("%s ended with exit code %d", e.Command, e.Code), e.Tail)
+}
+
+// BrokenError says that the program could not be asked: it is not there, was
+// killed by a signal, or its output could not be kept.
+type BrokenError struct {
+	Command string
+	Reason  string
+	Err     error
+	Tail    string
+}
+
+func (e *BrokenError) Error() string {
+	return withTail(fmt.Sprintf("%s: %s", e.Command, e.Reason), e.Tail)
+}
+
+func (e *BrokenError) Unwrap() error { return e.Err }
+
+// withTail adds the last line that says something: enough to go on, the rest is in the log.
+func withTail(message, tail string) string {
+	lines := strings.Split(strings.TrimSpace(tail), "\n")
+	if last := strings.TrimSpace(lines[len(lines)-1]); last != "" {
+		return message + ": " + last
+	}
+	return message
+}
+
+// Run starts the command and waits for it. When ctx ends, the whole process
+// group gets SIGTERM, then SIGKILL after [Grace], and the error wraps
+// context.Cause(ctx). Whatever the program left running in its group is killed
+// when it ends. A non-zero exit code is an *[ExitError], all else that went
+// wrong a *[BrokenError].
+func Run(ctx context.Context, root string, c Command, o Options) (Result, error) {
+	line := c.String()
+	if err := context.Cause(ctx); err != nil {
+		return Result{}, fmt.Errorf("%s: not started: %w", line, err)
+	}
+	dir := c.Dir
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(root, dir)
+	}
+	cmd := exec.Command(c.Name, c.Args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), c.Env...)
+	// Children that outlive the program would keep the pipes open for ever.
+	cmd.WaitDelay = Grace
+
+	tail := &Tail{}
+	sink := &shared{tail: tail, w: o.Output}
+	var capture *limited
+	var stdout io.Writer = sink
+	if o.Stdout != nil {
+		stdout = &shared{tail: nil, w: o.Stdout}
+	}
+	if o.Capture > 0 {
+		capture = &limited{max: o.Capture}
+		stdout = io.MultiWriter(stdout, capture)
+	}
+	cmd.Stdout, cmd.Stderr = stdout, sink
+	ownGroup(cmd)
+
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		return Result{}, &BrokenError{Command: line, Reason: startReason(c.Name, dir, err), Err: err}
+	}
+	done := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+		}
+		terminateGroup(cmd)
+		select {
+		case <-done:
+		case <-time.After(Grace):
+			killGroup(cmd)
+		}
+	}()
+	err := cmd.Wait()
+	close(done)
+	<-stopped
+	killGroup(cmd)
+
+	result := Result{Duration: time.Since(start), Tail: tail.String()}
+	if capture != nil {
+		result.Stdout = capture.buf.Bytes()
+	}
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return result, fmt.Errorf("%s: stopped: %w", line, context.Cause(ctx))
+	case sink.err != nil:
+		return result, &BrokenError{Command: line, Reason: "its output could not be kept: " + sink.err.Error(), Err: sink.err, Tail: result.Tail}
+	case capture != nil && capture.over:
+		return result, &BrokenError{Command: line, Reason: fmt.Sprintf("more than %d bytes of standard output", o.Capture), Err: ErrOutput, Tail: ""}
+	case err == nil, errors.Is(err, exec.ErrWaitDelay):
+		// ErrWaitDelay: the program itself ended with 0, a child held the pipe.
+		return result, nil
+	case errors.As(err, &exit) && exit.Exited():
+		return result, &ExitError{Command: line, Code: exit.ExitCode(), Tail: result.Tail}
+	case errors.As(err, &exit):
+		return result, &BrokenError{Command: line, Reason: "killed: " + exit.String(), Err: err, Tail: result.Tail}
+	}
+	return result, &BrokenError{Command: line, Reason: err.Error(), Err: err, Tail: result.Tail}
+}
+
+// ErrOutput is wrapped when a program printed more than can be taken.
+var ErrOutput = errors.New("too much output")
+
+func startReason(name, dir string, err error) string {
+	if _, statErr := os.Stat(dir); statErr != nil {
+		return "working directory: " + statErr.Error()
+	}
+	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+		return name + " is not installed, or not on the PATH"
+	}
+	return err.Error()
+}
+
+// ExitCode is the exit code in err, wrapped or not, and whether there is one.
+func ExitCode(err error) (int, bool) {
+	var exit *ExitError
+	if errors.As(err, &exit) {
+		return exit.Code, true
+	}
+	return 0, false
+}
+
+type limited struct {
+	buf  bytes.Buffer
+	max  int
+	over bool
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	room := l.max - l.buf.Len()
+	if len(p) > room {
+		l.over = true
+		l.buf.Write(p[:max(room, 0)])
+		return len(p), nil
+	}
+	return l.buf.Write(p)
+}

@@ -1,0 +1,180 @@
+// Package tool gives gates the developer tools they start: each pinned in a
+// module file of its own, built once, kept in a cache, started by path.
+//
+// One module file a tool, because two tools in one file force their
+// dependencies on each other and some pairs then no longer compile. The cache
+// is keyed by what decides the binary: module file, checksums, Go version and
+// platform. Nothing is ever written into the source tree.
+package tool
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
+	"golang.org/x/mod/modfile"
+
+	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/evidence/folder"
+	"github.com/dpone/dpone/gates/proc"
+)
+
+// Tool is a developer tool by its pin.
+type Tool struct {
+	// Name is how commands call it, for example "gofumpt".
+	Name string
+	// Pin holds the tool's go.mod and go.sum. The module file has exactly one
+	// tool line: the package to build.
+	Pin fs.FS
+}
+
+// Binary is a built tool.
+type Binary struct {
+	Path string
+	evidence.Tool
+}
+
+// ErrBuild is wrapped when a tool could not be had: the modules could not be
+// downloaded or did not compile. It says nothing about the source under test.
+var ErrBuild = errors.New("the tool could not be built")
+
+// Cache is a directory of built tools.
+type Cache struct {
+	// Dir is where the binaries are kept; the user's cache directory if empty.
+	Dir string
+	// Go is the version that builds, as "go env GOVERSION" says it.
+	Go string
+}
+
+// Spec is what a pin says.
+type Spec struct {
+	// Package is the import path to build, Module and Version where it comes from.
+	Package, Module, Version string
+	mod, sum                 []byte
+}
+
+// Read reads the pin of a tool. Errors name the file and what is wrong with it.
+func (t Tool) Read() (Spec, error) {
+	var s Spec
+	var err error
+	if s.mod, err = fs.ReadFile(t.Pin, "go.mod"); err != nil {
+		return s, fmt.Errorf("pin of %s: %w", t.Name, err)
+	}
+	if s.sum, err = fs.ReadFile(t.Pin, "go.sum"); err != nil {
+		return s, fmt.Errorf("pin of %s: %w", t.Name, err)
+	}
+	file, err := modfile.Parse("go.mod", s.mod, nil)
+	if err != nil {
+		return s, fmt.Errorf("pin of %s: %w", t.Name, err)
+	}
+	if len(file.Tool) != 1 {
+		return s, fmt.Errorf("pin of %s: go.mod has %d tool lines, want one", t.Name, len(file.Tool))
+	}
+	s.Package = file.Tool[0].Path
+	for _, require := range file.Require {
+		if within(s.Package, require.Mod.Path) && len(require.Mod.Path) > len(s.Module) {
+			s.Module, s.Version = require.Mod.Path, require.Mod.Version
+		}
+	}
+	if s.Module == "" {
+		return s, fmt.Errorf("pin of %s: go.mod requires no module that holds %s", t.Name, s.Package)
+	}
+	return s, nil
+}
+
+func within(pkg, module string) bool {
+	return pkg == module || strings.HasPrefix(pkg, module+"/")
+}
+
+// Resolve returns the binary of a tool, building it if the cache has none.
+// building is called before a build starts, because that takes a while. output
+// takes what the build prints. Several processes may resolve one tool at once:
+// one of them builds.
+func (c Cache) Resolve(ctx context.Context, t Tool, output io.Writer, building func(Spec)) (Binary, error) {
+	spec, err := t.Read()
+	if err != nil {
+		return Binary{}, err
+	}
+	dir := c.Dir
+	if dir == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return Binary{}, fmt.Errorf("tool cache: %w (set DPONE_TOOL_CACHE)", err)
+		}
+		dir = filepath.Join(user, "dpone", "tools")
+	}
+	home := filepath.Join(dir, t.Name+"-"+spec.Version+"-"+c.key(spec))
+	binary := filepath.Join(home, path.Base(t.Name))
+	if runtime.GOOS == "windows" {
+		binary += ".exe"
+	}
+	if _, err := os.Stat(binary); err != nil {
+		if err := c.build(ctx, t, spec, home, binary, output, building); err != nil {
+			return Binary{}, err
+		}
+	}
+	file, err := folder.Digest(binary)
+	if err != nil {
+		return Binary{}, fmt.Errorf("tool %s: %w", t.Name, err)
+	}
+	return Binary{Path: binary, Tool: evidence.Tool{Name: t.Name, Version: spec.Version, SHA256: file.SHA256}}, nil
+}
+
+// key is the digest of all that decides the binary.
+func (c Cache) key(s Spec) string {
+	hash := sha256.New()
+	for _, part := range [][]byte{s.mod, s.sum, []byte(c.Go), []byte(runtime.GOOS), []byte(runtime.GOARCH)} {
+		fmt.Fprintf(hash, "%d\n", len(part))
+		_, _ = hash.Write(part) // a hash takes everything
+	}
+	return hex.EncodeToString(hash.Sum(nil))[:16]
+}
+
+func (c Cache) build(ctx context.Context, t Tool, spec Spec, home, binary string, output io.Writer, building func(Spec)) (err error) {
+	if err := os.MkdirAll(home, 0o755); err != nil {
+		return fmt.Errorf("tool cache: %w", err)
+	}
+	unlock, err := lockedfile.MutexAt(filepath.Join(home, "lock")).Lock()
+	if err != nil {
+		return fmt.Errorf("tool cache: %w", err)
+	}
+	defer unlock()
+	if _, err := os.Stat(binary); err == nil {
+		return nil // another process built it while we waited
+	}
+	building(spec)
+	// The pin is copied: the build may not write beside the original, which
+	// may be embedded or on a read-only disk.
+	for name, content := range map[string][]byte{"go.mod": spec.mod, "go.sum": spec.sum} {
+		if err := os.WriteFile(filepath.Join(home, name), content, 0o644); err != nil {
+			return fmt.Errorf("tool cache: %w", err)
+		}
+	}
+	tmp := binary + ".building"
+	_, err = proc.Run(ctx, home, proc.Command{
+		Name: "go",
+		Args: []string{"build", "-mod=readonly", "-trimpath", "-o", tmp, spec.Package},
+		// A workspace or flags of the project must not reach into the tool's build.
+		Env: []string{"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=", "GOOS=" + runtime.GOOS, "GOARCH=" + runtime.GOARCH},
+	}, proc.Options{Output: output})
+	if err != nil {
+		if context.Cause(ctx) != nil {
+			return err
+		}
+		return fmt.Errorf("%w: %s %s: %w", ErrBuild, t.Name, spec.Version, err)
+	}
+	if err := os.Rename(tmp, binary); err != nil {
+		return fmt.Errorf("tool cache: %w", err)
+	}
+	return nil
+}
