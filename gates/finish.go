@@ -195,7 +195,7 @@ func (r *runner) record(now time.Time) (*evidence.Record, error) {
 	record := evidence.Record{
 		Stable: evidence.Stable{
 			Gate:        evidence.Gate{ID: g.ID, Doc: g.Doc, Runbook: g.Runbook},
-			Partial:     len(r.selected) != len(r.nodes),
+			Partial:     g.Partial || len(r.selected) != len(r.nodes),
 			Invocation:  evidence.Invocation{Target: g.ID, Command: r.opts.Command, Options: options},
 			Source:      r.src,
 			Environment: evidence.Environment{OS: runtime.GOOS, Arch: runtime.GOARCH, Go: r.goVer, Tools: []evidence.Tool{}},
@@ -231,7 +231,7 @@ func (r *runner) record(now time.Time) (*evidence.Record, error) {
 		step := n.record()
 		s.Steps = append(s.Steps, step)
 		s.Outputs = append(s.Outputs, n.result.outputs...)
-		for _, t := range n.tools {
+		for _, t := range n.result.tools {
 			if !seen[t] {
 				seen[t] = true
 				s.Environment.Tools = append(s.Environment.Tools, t)

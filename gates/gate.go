@@ -39,6 +39,9 @@ type Gate struct {
 	Area string
 	// Options are the typed options after defaults; they are recorded as JSON.
 	Options any
+	// Partial says that the options leave out some of the work, so that no
+	// aggregator takes the record for the whole gate.
+	Partial bool
 	// Steps in the order in which they start when all else is equal.
 	Steps []Step
 	// Inputs are files, relative to the root, that decide how the gate runs.
@@ -67,8 +70,8 @@ type Step struct {
 	// Reproduce is the command that runs just this step; "mage <ID>" if empty.
 	Reproduce string
 	// Tools are built, or found in the cache, before Run; a command whose Name
-	// is that of a tool is started by the path of its binary.
-	Tools []tool.Tool
+	// is that of a tool is started by the path of its binary. It may be nil.
+	Tools func(root string) []tool.Tool
 	// Commands are the command lines the step will run. It may read files but
 	// runs nothing, so that a plan can be printed. It may be nil.
 	Commands func(root string) ([]proc.Command, error)
@@ -205,6 +208,14 @@ func (s Step) reproduce() string {
 		return s.Reproduce
 	}
 	return "mage " + s.ID
+}
+
+// tools are the pinned tools of the step.
+func (s Step) tools(root string) []tool.Tool {
+	if s.Tools == nil {
+		return nil
+	}
+	return s.Tools(root)
 }
 
 // commands plans the step.

@@ -70,6 +70,7 @@ type stepResult struct {
 	measurements []evidence.Measurement
 	suites       []junit.Suite
 	outputs      []evidence.File
+	tools        []evidence.Tool
 }
 
 // Check reports a check.
@@ -153,6 +154,24 @@ func (p *Pass) Progress(done, total int, text string) {
 
 // Folder is the run folder, for files that the run is to keep.
 func (p *Pass) Folder() *folder.Folder { return p.folder }
+
+// used records a tool.
+func (p *Pass) used(t evidence.Tool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.result.tools = append(p.result.tools, t)
+}
+
+// Version is the version of a tool of the step.
+func (p *Pass) Version(name string) string { return p.binaries[name].Version }
+
+// Show puts text where the end of the step's output is shown, for a step that
+// knows better than the last lines of its programs what matters.
+func (p *Pass) Show(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, _ = p.tail.Write([]byte(text)) // a Tail takes everything
+}
 
 // Expand replaces $RUN, $SCRATCH and the names of the circumstances.
 func (p *Pass) Expand(s string) string { return p.vars.Replace(s) }

@@ -136,7 +136,6 @@ type node struct {
 	run      evidence.StepRun
 	started  time.Time
 	output   string
-	tools    []evidence.Tool
 }
 
 type nodeState uint8
@@ -154,7 +153,6 @@ type nodeResult struct {
 	result   stepResult
 	output   string
 	duration time.Duration
-	tools    []evidence.Tool
 }
 
 func prepare(g Gate, o Options) (*runner, error) {
@@ -452,7 +450,7 @@ func (r *runner) finished(result nodeResult) {
 		return // given up on before
 	}
 	n.state, n.cause, n.reason = ended, result.cause, result.reason
-	n.result, n.output, n.tools = result.result, result.output, result.tools
+	n.result, n.output = result.result, result.output
 	n.run.DurationMS = result.duration.Milliseconds()
 	n.run.Fact = result.result.fact
 	r.report(n)

@@ -17,6 +17,16 @@ import (
 
 var errStepTimeout = errors.New("the step's time is over")
 
+// errDeaf is the result of a step that takes no notice of its context.
+var errDeaf = errors.New("the step did not stop and was given up on")
+
+func deafness(err error) string {
+	if errors.Is(err, errDeaf) {
+		return "; " + errDeaf.Error()
+	}
+	return ""
+}
+
 // panicError is a crash of a step's own code.
 type panicError struct {
 	value any
@@ -87,22 +97,21 @@ func (r *runner) work(ctx context.Context, n *node) nodeResult {
 		pass.planned[c.String()] = true
 	}
 	finished := make(chan error, 1)
-	go func() { finished <- runStep(ctx, n, pass, r.opts.ToolCache, r.goVer, &out.tools) }()
+	go func() { finished <- runStep(ctx, n, pass, r.opts.ToolCache, r.goVer) }()
 	var stepErr error
 	select {
 	case stepErr = <-finished:
 	case <-ctx.Done():
-		// The step's own time limit needs the same patience as the run's.
 		select {
 		case stepErr = <-finished:
 		case <-time.After(patience):
-			stepErr = fmt.Errorf("given up on, it did not stop: %w", context.Cause(ctx))
-			out.tools = nil // still being written to
+			stepErr = errDeaf
+
 		}
-		if stepErr == nil || !errors.Is(stepErr, ErrNothingRan) {
-			// Whatever a stopped step says, it was stopped.
-			stepErr = fmt.Errorf("%w", context.Cause(ctx))
-		}
+	}
+	if ctx.Err() != nil {
+		// Whatever a stopped step says, it was stopped.
+		stepErr = fmt.Errorf("%w%s", context.Cause(ctx), deafness(stepErr))
 	}
 	out.result, out.output = pass.close()
 	out.cause, out.reason = causeOf(ctx, stepErr)
@@ -121,7 +130,7 @@ func (r *runner) work(ctx context.Context, n *node) nodeResult {
 }
 
 // runStep gets the tools and calls the step; a panic becomes an error.
-func runStep(ctx context.Context, n *node, pass *Pass, cacheDir, goVer string, tools *[]evidence.Tool) (err error) {
+func runStep(ctx context.Context, n *node, pass *Pass, cacheDir, goVer string) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = &panicError{value: value, stack: debug.Stack()}
@@ -131,7 +140,7 @@ func runStep(ctx context.Context, n *node, pass *Pass, cacheDir, goVer string, t
 		return n.planErr
 	}
 	cache := tool.Cache{Dir: cacheDir, Go: goVer}
-	for _, t := range n.step.Tools {
+	for _, t := range n.step.tools(pass.Root) {
 		binary, err := cache.Resolve(ctx, t, &loggedTail{pass}, func(s tool.Spec) {
 			pass.Progress(0, 0, fmt.Sprintf("building %s %s, once", t.Name, s.Version))
 			pass.Logf("building %s %s from %s", t.Name, s.Version, s.Package)
@@ -140,7 +149,7 @@ func runStep(ctx context.Context, n *node, pass *Pass, cacheDir, goVer string, t
 			return err
 		}
 		pass.binaries[t.Name] = binary
-		*tools = append(*tools, binary.Tool)
+		pass.used(binary.Tool)
 	}
 	return n.step.Run(ctx, pass)
 }

@@ -127,6 +127,24 @@ func (f *Folder) WriteFile(name string, content []byte) error {
 	return writeWhole(f.Path(name), content)
 }
 
+// ReadFile reads a file that a program wrote into the run folder: a regular
+// file of at most limit bytes that is really there.
+func (f *Folder) ReadFile(name string, limit int64) ([]byte, error) {
+	root, err := os.OpenRoot(f.Dir())
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	info, err := root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > limit {
+		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes", name, limit)
+	}
+	return root.ReadFile(name)
+}
+
 func writeWhole(path string, content []byte) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(path), tmpPrefix)
 	if err != nil {

@@ -141,13 +141,13 @@ func Run(ctx context.Context, root string, c Command, o Options) (Result, error)
 
 	tail := &Tail{}
 	sink := &shared{tail: tail, w: o.Output}
-	var capture *limited
+	var capture *Buffer
 	var stdout io.Writer = sink
 	if o.Stdout != nil {
 		stdout = &shared{tail: nil, w: o.Stdout}
 	}
 	if o.Capture > 0 {
-		capture = &limited{max: o.Capture}
+		capture = &Buffer{Max: o.Capture}
 		stdout = io.MultiWriter(stdout, capture)
 	}
 	cmd.Stdout, cmd.Stderr = stdout, sink
@@ -180,7 +180,7 @@ func Run(ctx context.Context, root string, c Command, o Options) (Result, error)
 
 	result := Result{Duration: time.Since(start), Tail: tail.String()}
 	if capture != nil {
-		result.Stdout = capture.buf.Bytes()
+		result.Stdout = capture.Bytes()
 	}
 	var exit *exec.ExitError
 	switch {
@@ -188,7 +188,7 @@ func Run(ctx context.Context, root string, c Command, o Options) (Result, error)
 		return result, fmt.Errorf("%s: stopped: %w", line, context.Cause(ctx))
 	case sink.err != nil:
 		return result, &BrokenError{Command: line, Reason: "its output could not be kept: " + sink.err.Error(), Err: sink.err, Tail: result.Tail}
-	case capture != nil && capture.over:
+	case capture != nil && capture.Over:
 		return result, &BrokenError{Command: line, Reason: fmt.Sprintf("more than %d bytes of standard output", o.Capture), Err: ErrOutput, Tail: ""}
 	case err == nil, errors.Is(err, exec.ErrWaitDelay):
 		// ErrWaitDelay: the program itself ended with 0, a child held the pipe.
@@ -223,18 +223,26 @@ func ExitCode(err error) (int, bool) {
 	return 0, false
 }
 
-type limited struct {
+// Buffer keeps the first Max bytes that are written to it and drops the rest.
+type Buffer struct {
+	Max  int
+	Over bool // something was dropped
 	buf  bytes.Buffer
-	max  int
-	over bool
 }
 
-func (l *limited) Write(p []byte) (int, error) {
-	room := l.max - l.buf.Len()
+// Write never fails, so that the writer is not disturbed by the limit.
+func (b *Buffer) Write(p []byte) (int, error) {
+	room := b.Max - b.buf.Len()
 	if len(p) > room {
-		l.over = true
-		l.buf.Write(p[:max(room, 0)])
+		b.Over = true
+		b.buf.Write(p[:max(room, 0)])
 		return len(p), nil
 	}
-	return l.buf.Write(p)
+	return b.buf.Write(p)
 }
+
+// Bytes is what was kept.
+func (b *Buffer) Bytes() []byte { return b.buf.Bytes() }
+
+// String is what was kept, as text.
+func (b *Buffer) String() string { return b.buf.String() }

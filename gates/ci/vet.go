@@ -1,0 +1,111 @@
+package ci
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/proc"
+)
+
+// listCommand lists the packages that a step is about, with their directories.
+func (o Options) listCommand() proc.Command {
+	return proc.Command{Name: "go", Args: []string{"list", "-tags=" + o.Tags, "-f", "{{.ImportPath}} {{.Dir}}", o.Packages}}
+}
+
+// listPackages runs listCommand. No package at all is [gates.ErrNothingRan].
+func listPackages(ctx context.Context, p *gates.Pass, c proc.Command) (map[string]string, error) {
+	result, err := p.Exec(ctx, c, proc.Options{Capture: maxOutput})
+	if err != nil {
+		return nil, fmt.Errorf("list the packages: %w", err)
+	}
+	dirs := map[string]string{}
+	for line := range strings.Lines(string(result.Stdout)) {
+		if pkg, dir, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			dirs[pkg] = relative(p.Root, dir)
+		}
+	}
+	if len(dirs) == 0 {
+		return nil, fmt.Errorf("%w: there is no package in %s", gates.ErrNothingRan, c.Args[len(c.Args)-1])
+	}
+	return dirs, nil
+}
+
+// vet holds that the source type-checks and go vet finds nothing. Its -json
+// exits with 0 whatever it finds, so the plain output is read.
+func (o Options) vet() gates.Step {
+	return gates.Step{
+		ID: Vet, Doc: "Every package type-checks and go vet finds nothing in it.", Runbook: o.anchor(Vet),
+		Commands: func(string) ([]proc.Command, error) {
+			return []proc.Command{
+				o.listCommand(),
+				{Name: "go", Args: []string{"vet", "-tags=" + o.Tags, o.Packages}},
+			}, nil
+		},
+		Run: func(ctx context.Context, p *gates.Pass) error {
+			packages, err := listPackages(ctx, p, p.Commands[0])
+			if err != nil {
+				return err
+			}
+			findings, err := runGo(ctx, p, p.Commands[1], "ci.vet", "mend the code; go doc cmd/vet explains the checks")
+			if err != nil {
+				return err
+			}
+			if findings == 0 {
+				p.Check(evidence.Expect("ci.vet", o.Packages, true, "no findings", "no findings", ""))
+			}
+			p.Fact("%d packages", len(packages))
+			if findings > 0 {
+				p.Fact("%d findings in %d packages", findings, len(packages))
+			}
+			return nil
+		},
+	}
+}
+
+// runGo runs a Go command that prints places and exits with 1 when it
+// complains. It reports each place and returns how many there were. An exit
+// code other than 0 without a place is an error: Go itself broke.
+func runGo(ctx context.Context, p *gates.Pass, c proc.Command, code, fix string) (int, error) {
+	output := &proc.Buffer{Max: maxOutput}
+	_, err := p.Exec(ctx, c, proc.Options{Output: output})
+	if err == nil {
+		if strings.Contains(output.String(), "matched no packages") {
+			return 0, fmt.Errorf("%w: %s matched no packages", gates.ErrNothingRan, c)
+		}
+		return 0, nil
+	}
+	if _, exited := proc.ExitCode(err); !exited {
+		return 0, err
+	}
+	found := positions(p.Root, output.String())
+	if len(found) == 0 {
+		// A linker names no place: "# example.com/x" and then what is missing.
+		pkg, message := linkError(output.String())
+		if message == "" {
+			return 0, err
+		}
+		p.Check(evidence.Expect(code+".link", pkg, false, message, "the package links", fix))
+		return 1, nil
+	}
+	for _, at := range found {
+		p.Check(evidence.Finding(code, at.path, at.line, at.message, fix))
+	}
+	return len(found), nil
+}
+
+// linkError finds what the linker, or the compiler of a whole package, said.
+func linkError(output string) (pkg, message string) {
+	for line := range strings.Lines(output) {
+		line = strings.TrimSpace(line)
+		switch name, ok := strings.CutPrefix(line, "# "); {
+		case ok:
+			pkg = name
+		case pkg != "" && line != "" && message == "":
+			message = line
+		}
+	}
+	return pkg, message
+}

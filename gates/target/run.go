@@ -1,0 +1,228 @@
+// Package target is what stands between mage and a gate: it refuses a wrong
+// command line before anything runs ([Guard]), and takes a gate from the flags
+// of its target to the exit code ([Run]).
+package target
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/source"
+	"github.com/dpone/dpone/gates/terminal"
+)
+
+// Flags are the flags that the targets of gates share. nil means not given.
+type Flags struct {
+	J        *int           // how many steps at once
+	Timeout  *time.Duration // ends the run
+	FailFast *bool          // stops the other steps when one is FAIL
+	Plan     *bool          // prints the graph and runs nothing
+	V        *bool          // shows the output of green steps
+	Only     *string        // comma-separated steps to run
+	Skip     *string        // comma-separated steps to leave out
+}
+
+// Environment variables that [Run] reads.
+const (
+	EnvArtifacts   = "DPONE_ARTIFACTS"    // where run folders go
+	EnvToolCache   = "DPONE_TOOL_CACHE"   // where built tools are kept
+	EnvSecretNames = "DPONE_SECRET_NAMES" // comma-separated variables that bear secrets
+	EnvOutput      = "DPONE_OUTPUT"       // tty, plain, github or json
+)
+
+// NotGreenError is what a target returns when its gate is not green. mage ends
+// with its exit status.
+type NotGreenError struct {
+	Target string
+	// Status is 1 for FAIL, 3 for UNVERIFIED, 130 and 143 after a signal.
+	Status int
+	// Verdict is the word for it, and Folder where the evidence is.
+	Verdict, Folder string
+}
+
+func (e *NotGreenError) Error() string {
+	if e.Folder == "" {
+		return fmt.Sprintf("%s is %s", e.Target, e.Verdict)
+	}
+	return fmt.Sprintf("%s is %s, see %s/record.md", e.Target, e.Verdict, e.Folder)
+}
+
+// ExitStatus is the method that mage looks for on an error.
+func (e *NotGreenError) ExitStatus() int { return e.Status }
+
+// Run runs a gate in the source tree around the working directory, shows what
+// happens on standard output, and returns nil only for PASS. SIGINT and
+// SIGTERM end the run with its record written, and so does the end of the mage
+// process that started this one: mage does not pass SIGTERM on.
+func Run(ctx context.Context, g gates.Gate, f Flags) error {
+	environ := os.Environ()
+	wd, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("working directory: %w", err)
+	}
+	opts := gates.Options{
+		Root:        source.Root(wd),
+		Artifacts:   os.Getenv(EnvArtifacts),
+		ToolCache:   os.Getenv(EnvToolCache),
+		Jobs:        value(f.J),
+		Timeout:     value(f.Timeout),
+		FailFast:    value(f.FailFast),
+		Only:        names(value(f.Only)),
+		Skip:        names(value(f.Skip)),
+		ShowOutput:  value(f.V),
+		Command:     commandLine(os.Args, g.ID),
+		Environ:     environ,
+		SecretNames: names(os.Getenv(EnvSecretNames)),
+	}
+	if f.J != nil && *f.J < 1 {
+		return usage("-j=%d: give at least 1", *f.J)
+	}
+	if f.Timeout != nil && *f.Timeout <= 0 {
+		return usage("-timeout=%s: give a positive duration such as 10m", *f.Timeout)
+	}
+	mode, err := terminal.Detect(environ, term.IsTerminal(int(os.Stdout.Fd())))
+	if err != nil {
+		return err
+	}
+	if value(f.Plan) {
+		plan, err := gates.MakePlan(g, opts)
+		if err != nil {
+			return err
+		}
+		return terminal.WritePlan(os.Stdout, plan, mode)
+	}
+	screen := terminal.New(terminal.Options{
+		Out: os.Stdout, Mode: mode, Colour: terminal.Colour(environ, mode), Width: width(),
+		StopToken: rand.Text(), Summary: summary,
+	})
+	opts.Sink = screen.Handle
+	ctx, stop := untilSignal(ctx)
+	defer stop()
+	outcome, err := gates.Run(ctx, g, opts)
+	if err != nil {
+		return err
+	}
+	if code := outcome.ExitCode(); code != 0 {
+		verdict := "UNVERIFIED"
+		if outcome.Record != nil && outcome.Trouble == nil {
+			verdict = outcome.Record.Verdict.String()
+		}
+		return &NotGreenError{Target: g.ID, Status: code, Verdict: verdict, Folder: outcome.Folder}
+	}
+	if err := screen.Err(); err != nil && !errors.Is(err, syscall.EPIPE) {
+		// The verdict stands in the record; whoever closed the pipe knows.
+		return fmt.Errorf("show the run: %w", err)
+	}
+	return nil
+}
+
+func usage(format string, args ...any) error {
+	return &gates.UsageError{Problem: fmt.Sprintf(format, args...)}
+}
+
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+func names(list string) []string {
+	var out []string
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func width() int {
+	columns, _, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return 0 // no terminal, or one that does not know
+	}
+	return columns
+}
+
+// summary opens the page that GitHub shows for the workflow step, or nil.
+func summary() (io.WriteCloser, error) {
+	path := os.Getenv("GITHUB_STEP_SUMMARY")
+	if path == "" {
+		return nil, nil
+	}
+	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+}
+
+// commandLine is what was typed for one target: its name and its flags. A
+// target that was called by an alias is not there by name; then it is the
+// whole line.
+func commandLine(argv []string, id string) string {
+	words := []string{"mage", id}
+	at := slices.IndexFunc(argv[1:], func(arg string) bool { return strings.EqualFold(arg, id) })
+	if at < 0 {
+		return strings.Join(append([]string{"mage"}, argv[1:]...), " ")
+	}
+	for _, arg := range argv[at+2:] {
+		if !strings.HasPrefix(arg, "-") {
+			break
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
+}
+
+// parentPoll is how often the runner looks whether mage is still there.
+const parentPoll = 200 * time.Millisecond
+
+// untilSignal returns a context that a signal ends, with the signal as cause.
+func untilSignal(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	// Only mage is watched: a compiled binary may outlive the shell that started it.
+	var tick <-chan time.Time
+	mage := os.Getppid()
+	if os.Getenv("MAGEFILE_GOCMD") != "" {
+		tick = time.Tick(parentPoll)
+	}
+	go func() {
+		for {
+			select {
+			case got := <-signals:
+				name := "SIGINT"
+				if got == syscall.SIGTERM {
+					name = "SIGTERM"
+				}
+				cancel(&gates.SignalError{Name: name})
+				return
+			case <-tick:
+				if os.Getppid() != mage {
+					cancel(&gates.SignalError{Name: "SIGTERM"})
+					return
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel(nil)
+	}
+}
