@@ -18,8 +18,8 @@ import (
 	"github.com/dpone/dpone/gates/tool"
 )
 
-// maxChecks is how many checks of one verdict a step's record holds; what is
-// beyond is counted. Per verdict, so that a flood of one kind cannot push the
+// maxChecks is how many checks of one verdict a step's record holds; findings
+// beyond that are counted. Per verdict, so that a flood of one kind cannot push the
 // other out.
 const maxChecks = 1000
 
@@ -85,7 +85,9 @@ func (p *Pass) Check(c evidence.Check) {
 		c = evidence.CouldNotTell("gate.check", c.Code+" "+c.Subject, "a complete check", err.Error(), "mend the code of the step")
 	}
 	if p.perKind[c.Verdict]++; p.perKind[c.Verdict] > maxChecks {
-		p.result.omitted++
+		if c.Verdict == evidence.Fail || c.Verdict == evidence.Unverified {
+			p.result.omitted++
+		}
 		return
 	}
 	p.result.checks = append(p.result.checks, c)

@@ -239,7 +239,7 @@ func isAlnum(c byte) bool { return isDigit(c) || 'a' <= lower(c) && lower(c) <= 
 
 func isBase64(c byte) bool { return isAlnum(c) || strings.IndexByte("+/-_", c) >= 0 }
 
-// lower folds ASCII letters; other bytes may change too, but never to a letter.
+// lower folds ASCII letters only: no trigger has others.
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'

@@ -22,7 +22,7 @@ func TestJSON(t *testing.T) {
 		{"invalid UTF-8", "[\"\xff abcd1234\"]", "[\"\xff [redacted:B_TOKEN]\"]"},
 		{"scalar", ` "abcd1234" `, ` "[redacted:B_TOKEN]" `},
 		{"number", `[1234]`, `[1234]`},
-		{"key in string", `["-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"]`, `["[redacted:private-key]\n"]`},
+		{"key in string", `["-----BEGIN PRIVATE ` + `KEY-----\nMIIE\n-----END PRIVATE ` + `KEY-----\n"]`, `["[redacted:private-key]\n"]`},
 		{"JSON in string", `["{\"password\":\"abcd1234\"}"]`, `["{\"password\":\"[redacted:B_TOKEN]\"}"]`},
 	}
 	for _, tt := range tests {
@@ -44,7 +44,7 @@ func TestJSON(t *testing.T) {
 func FuzzJSON(f *testing.F) {
 	r := New([]string{"A_TOKEN=abcd1234"})
 	f.Add([]byte(`{"abcd1234":["\u0061bcd1234\n", 1.0, "https://a:b@c", "\"password=x\""]}`))
-	f.Add([]byte("{}\n\"-----BEGIN PRIVATE KEY-----\\nMIIE\"\n"))
+	f.Add([]byte("{}\n\"-----BEGIN PRIVATE " + "KEY-----\\nMIIE\"\n"))
 	f.Add([]byte(`{"a":`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		valid := validDocuments(raw) == nil

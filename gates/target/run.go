@@ -48,16 +48,11 @@ type NotGreenError struct {
 	Target string
 	// Status is 1 for FAIL, 3 for UNVERIFIED, 130 and 143 after a signal.
 	Status int
-	// Verdict is the word for it, and Folder where the evidence is.
-	Verdict, Folder string
+	// Verdict is the word for it.
+	Verdict string
 }
 
-func (e *NotGreenError) Error() string {
-	if e.Folder == "" {
-		return fmt.Sprintf("%s is %s", e.Target, e.Verdict)
-	}
-	return fmt.Sprintf("%s is %s, see %s/record.md", e.Target, e.Verdict, e.Folder)
-}
+func (e *NotGreenError) Error() string { return e.Target + " is " + e.Verdict }
 
 // ExitStatus is the method that mage looks for on an error.
 func (e *NotGreenError) ExitStatus() int { return e.Status }
@@ -103,9 +98,14 @@ func Run(ctx context.Context, g gates.Gate, f Flags) error {
 		}
 		return terminal.WritePlan(os.Stdout, plan, mode)
 	}
+	page, err := summary()
+	if err != nil {
+		return fmt.Errorf("GITHUB_STEP_SUMMARY: %w", err)
+	}
+	defer page.Close()
 	screen := terminal.New(terminal.Options{
 		Out: os.Stdout, Mode: mode, Colour: terminal.Colour(environ, mode), Width: width(),
-		StopToken: rand.Text(), Summary: summary,
+		StopToken: rand.Text(), Summary: page,
 	})
 	opts.Sink = screen.Handle
 	ctx, stop := untilSignal(ctx)
@@ -119,7 +119,7 @@ func Run(ctx context.Context, g gates.Gate, f Flags) error {
 		if outcome.Record != nil && outcome.Trouble == nil {
 			verdict = outcome.Record.Verdict.String()
 		}
-		return &NotGreenError{Target: g.ID, Status: code, Verdict: verdict, Folder: outcome.Folder}
+		return &NotGreenError{Target: g.ID, Status: code, Verdict: verdict}
 	}
 	if err := screen.Err(); err != nil && !errors.Is(err, syscall.EPIPE) {
 		// The verdict stands in the record; whoever closed the pipe knows.
@@ -158,14 +158,20 @@ func width() int {
 	return columns
 }
 
-// summary opens the page that GitHub shows for the workflow step, or nil.
+// summary opens the page that GitHub shows for the workflow step, or nothing.
 func summary() (io.WriteCloser, error) {
 	path := os.Getenv("GITHUB_STEP_SUMMARY")
 	if path == "" {
-		return nil, nil
+		return discard{}, nil
 	}
 	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 }
+
+// discard stands for the page outside GitHub.
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) Close() error                { return nil }
 
 // commandLine is what was typed for one target: its name and its flags. A
 // target that was called by an alias is not there by name; then it is the

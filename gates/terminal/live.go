@@ -43,18 +43,18 @@ func (p *Printer) liveText(now time.Time) string {
 func (p *Printer) liveLine(now time.Time, slot int64) string {
 	var parts []string
 	long := false
-	bar := 24
+	bar, gap := 24, "  "
 	if len(p.run.running) > 1 {
-		bar = 8
+		bar, gap = 8, " "
 	}
 	for _, r := range p.run.running {
 		elapsed := now.Sub(r.since)
 		long = long || elapsed >= patience
 		part := p.oneLine(r.id)
 		if what := p.progress(r.progress, bar); what != "" {
-			part += "  " + what
+			part += gap + what
 		} else if elapsed >= time.Second {
-			part += "  " + seconds(elapsed)
+			part += gap + seconds(elapsed)
 		}
 		parts = append(parts, part)
 	}

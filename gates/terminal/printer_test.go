@@ -133,7 +133,7 @@ func TestEventsWithoutContent(t *testing.T) {
 			{Kind: gates.EventStepFinished, Time: began, Step: "ci:test"},
 			{Kind: gates.EventRunFinished, Time: began},
 		})
-		assert.Assert(t, cmp.Contains(summary.String(), "# UNVERIFIED: there is no record"))
+		assert.Assert(t, cmp.Contains(summary.String(), "# UNVERIFIED: trouble with the evidence\n\n    how the run ended could not be shown\n"))
 		if mode != JSON {
 			assert.Assert(t, cmp.Contains(out, "how the step ended could not be shown"))
 			assert.Assert(t, cmp.Contains(out, "no evidence was written"))
@@ -150,9 +150,9 @@ func TestTroubleIsNeverPass(t *testing.T) {
 }
 
 func TestHugeOutputIsCut(t *testing.T) {
-	for _, output := range []string{strings.Join(numbered("line %d", 100_000), "\n"), strings.Repeat("x", 1<<20)} {
+	for _, output := range []string{strings.Join(numbered("line %d", 20_000), "\n"), strings.Repeat("x", 1<<18)} {
 		for _, mode := range []Mode{TTY, Plain, GitHub} {
-			out := show(t, Options{Mode: mode, StopToken: "0123456789abcdef"}, single(t, output, evidence.Finding("a.b", "a.go", 1, strings.Repeat("y", 1<<20), strings.Repeat("z\n", 1<<20))))
+			out := show(t, Options{Mode: mode, StopToken: "0123456789abcdef"}, single(t, output, evidence.Finding("a.b", "a.go", 1, strings.Repeat("y", 1<<16), strings.Repeat("z\n", 1<<16))))
 			assert.Assert(t, len(out) < 32<<10, "%s: %d bytes", mode, len(out))
 			assert.Assert(t, len(lines(out)) < 40+20)
 		}
@@ -263,7 +263,7 @@ func TestAnnotationBudget(t *testing.T) {
 
 func TestSummaryIsCutBelowTheLimit(t *testing.T) {
 	s := newStream("ci", "ci:lint")
-	for i := range 200 {
+	for i := range 110 {
 		s.finish("ci:lint"+strings.Repeat("x", i), time.Second, "", "", checks(evidence.Finding("a.b", "a.go", 1, strings.Repeat("long ", 2000), "")))
 	}
 	events := s.end(t, nil)

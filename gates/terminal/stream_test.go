@@ -62,10 +62,15 @@ func (s *stream) progress(id string, done, total int, text string) {
 	s.add(gates.Event{Kind: gates.EventStepProgress, Step: id, Progress: &gates.Progress{Done: done, Total: total, Text: text}})
 }
 
-// pass lets time pass, with ticks.
+// pass lets time pass, with ticks: sparse ones in a long time, which would
+// only make golden files longer.
 func (s *stream) pass(d time.Duration) {
-	for ; d > 0; d -= 100 * time.Millisecond {
-		s.now = s.now.Add(100 * time.Millisecond)
+	tick := 100 * time.Millisecond
+	if d > time.Second {
+		tick = time.Second
+	}
+	for ; d > 0; d -= tick {
+		s.now = s.now.Add(tick)
 		s.add(gates.Event{Kind: gates.EventTick})
 	}
 }

@@ -20,21 +20,25 @@ func (p *Printer) writeSummary(e gates.Event) {
 	if end == nil {
 		end = &gates.RunEnd{Trouble: "how the run ended could not be shown"}
 	}
-	text, where := "", folder.RecordMD
+	where := folder.RecordMD
 	if end.Folder != "" {
 		where = p.oneLine(end.Folder) + "/" + folder.RecordMD
 	}
-	if end.Record != nil {
-		text = proc.Printable(render.Markdown(end.Record))
-	} else {
-		text = fmt.Sprintf("# %s: there is no record\n", verdict(end))
+	text, trouble := "", end.Trouble
+	if end.Record == nil && trouble == "" {
+		trouble = "there is no record"
 	}
-	if end.Trouble != "" {
-		text += "\n## Trouble with the evidence\n\n"
-		for line := range strings.SplitSeq(end.Trouble, "\n") {
+	if trouble != "" {
+		// First, for the page below may say PASS, and its end may be cut.
+		text = fmt.Sprintf("# %s: trouble with the evidence\n\n", verdict(end))
+		for line := range strings.SplitSeq(trouble, "\n") {
 			// Four spaces: a code block, in which nothing is Markdown.
 			text += "    " + p.oneLine(line) + "\n"
 		}
+		text += "\n"
+	}
+	if end.Record != nil {
+		text += proc.Printable(render.Markdown(end.Record))
 	}
 	text = fit(text, maxSummary-p.summaryUsed, fmt.Sprintf("\n\nThe page was cut here: GitHub takes no more. All of it is in `%s`.\n", strings.ReplaceAll(where, "`", "'")))
 	p.summaryUsed += int64(len(text))
