@@ -16,5 +16,6 @@ require (
 
 require (
 	github.com/google/go-cmp v0.7.0 // indirect
+	github.com/google/jsonschema-go v0.4.3 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 )

@@ -3,6 +3,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -32,6 +33,8 @@ func Markdown(r *evidence.Record) string {
 		fact := run.Fact
 		if step.Cause != evidence.CauseNone {
 			fact = fmt.Sprintf("%s: %s", step.Cause, step.Reason)
+		} else if fact == "" {
+			fact = firstReason(step)
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", step.Verdict, inline(step.ID), inline(fact), Duration(run.DurationMS))
 	}
@@ -51,7 +54,7 @@ func Markdown(r *evidence.Record) string {
 			if shown++; shown > maxShown {
 				continue
 			}
-			fmt.Fprintf(&b, "- %s\n", inline(Finding(c)))
+			fmt.Fprintf(&b, "- %s\n", inline(Finding(Measured(c, step.ID, r.Volatile.Measurements))))
 			if c.Fix != "" {
 				fmt.Fprintf(&b, "  - fix: %s\n", inline(c.Fix))
 			}
@@ -93,6 +96,16 @@ func Markdown(r *evidence.Record) string {
 	return b.String()
 }
 
+// firstReason is why a step without a fact is not PASS.
+func firstReason(step evidence.Step) string {
+	for _, c := range step.Checks {
+		if c.Verdict == step.Verdict && c.Verdict != evidence.Pass {
+			return cmp.Or(c.Reason, c.Observed)
+		}
+	}
+	return ""
+}
+
 // Findings is what a step's checks say, as plain text, a line or two each.
 func Findings(step evidence.Step) string {
 	var b strings.Builder
@@ -120,6 +133,18 @@ func Finding(c evidence.Check) string {
 		what = c.Reason
 	}
 	return fmt.Sprintf("%s  %s  [%s]", c.Subject, what, c.Code)
+}
+
+// Measured is a check with the number behind it put before what was observed,
+// when it is one of the step's measurements.
+func Measured(c evidence.Check, step string, measurements []evidence.Measurement) evidence.Check {
+	for _, m := range measurements {
+		if m.Step == step && m.Code == c.Code && m.Subject == c.Subject && c.Verdict == evidence.Fail {
+			c.Observed = m.Value + " (" + c.Observed + ")"
+			break
+		}
+	}
+	return c
 }
 
 // Duration formats milliseconds for a result line: nothing below 50 ms,

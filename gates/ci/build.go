@@ -176,11 +176,14 @@ func (o Options) cross() gates.Step {
 
 // copySource copies the source to directories below the scratch directory.
 func copySource(ctx context.Context, p *gates.Pass, list proc.Command, dirs ...string) error {
-	result, err := p.Exec(ctx, list, proc.Options{Capture: maxOutput})
-	if err != nil {
+	files := &proc.Buffer{Max: maxOutput}
+	if _, err := p.Exec(ctx, list, proc.Options{Stdout: files}); err != nil {
 		return fmt.Errorf("list the source: %w", err)
 	}
-	names := strings.Split(strings.TrimSuffix(string(result.Stdout), "\x00"), "\x00")
+	if files.Over {
+		return fmt.Errorf("list the source: more than %d bytes: %w", maxOutput, proc.ErrOutput)
+	}
+	names := strings.Split(strings.TrimSuffix(files.String(), "\x00"), "\x00")
 	for _, dir := range dirs {
 		to := filepath.Join(p.Scratch, filepath.FromSlash(dir))
 		if err := os.MkdirAll(to, 0o755); err != nil {

@@ -70,7 +70,8 @@ func (o Options) test() gates.Step {
 				args = append(args, "-run="+o.Run)
 			}
 			if !o.partial() {
-				args = append(args, "-covermode=atomic", "-coverprofile=$SCRATCH/"+coverProfile)
+				// Over all packages: a test that drives a program covers what it drives.
+				args = append(args, "-covermode=atomic", "-coverpkg="+o.Packages, "-coverprofile=$SCRATCH/"+coverProfile)
 			}
 			return []proc.Command{o.listCommand(), {Name: "go", Args: append(args, o.Packages)}}, nil
 		},

@@ -17,12 +17,16 @@ func (o Options) listCommand() proc.Command {
 
 // listPackages runs listCommand. No package at all is [gates.ErrNothingRan].
 func listPackages(ctx context.Context, p *gates.Pass, c proc.Command) (map[string]string, error) {
-	result, err := p.Exec(ctx, c, proc.Options{Capture: maxOutput})
-	if err != nil {
+	// Not shown when the step fails: the list is no part of what went wrong.
+	list := &proc.Buffer{Max: maxOutput}
+	if _, err := p.Exec(ctx, c, proc.Options{Stdout: list}); err != nil {
 		return nil, fmt.Errorf("list the packages: %w", err)
 	}
+	if list.Over {
+		return nil, fmt.Errorf("list the packages: more than %d bytes: %w", maxOutput, proc.ErrOutput)
+	}
 	dirs := map[string]string{}
-	for line := range strings.Lines(string(result.Stdout)) {
+	for line := range strings.Lines(list.String()) {
 		if pkg, dir, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
 			dirs[pkg] = relative(p.Root, dir)
 		}

@@ -75,6 +75,9 @@ func (p *Printer) oneLine(text string) string {
 // finding is a check as a line. Its parts are folded one by one, so that the
 // gaps between them stay.
 func (p *Printer) finding(c evidence.Check) string {
+	for _, f := range p.run.finished {
+		c = render.Measured(c, f.Step.ID, f.Measurements)
+	}
 	for _, part := range []*string{&c.Subject, &c.Observed, &c.Expected, &c.Reason, &c.Code} {
 		*part = p.oneLine(*part)
 	}
