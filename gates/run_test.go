@@ -21,23 +21,14 @@ import (
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/evidence/folder"
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/gatetest"
 	"github.com/dpone/dpone/gates/proc"
 )
 
-// repository is a source tree with one commit, whose artifacts are ignored.
+// repository is a source tree with one commit.
 func repository(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	assert.NilError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/x\n\ngo 1.26\n"), 0o644))
-	for _, args := range [][]string{
-		{"init", "-q", "-b", "master"},
-		{"add", "-A"},
-		{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "commit", "-qm", "first"},
-	} {
-		out, err := exec.Command("git", append([]string{"-C", dir}, args...)...).CombinedOutput()
-		assert.NilError(t, err, "%s", out)
-	}
-	return dir
+	return gatetest.Repository(t, "-- go.mod --\nmodule example.com/x\n\ngo 1.26\n")
 }
 
 // step is a step with the parts that Validate asks for.
@@ -82,34 +73,14 @@ func run(t *testing.T, ctx context.Context, g gates.Gate, o gates.Options) gates
 	assert.NilError(t, err)
 	assert.Assert(t, outcome.Record != nil)
 	if outcome.Folder != "" {
-		onDisk(t, outcome)
+		gatetest.OnDisk(t, outcome)
 	}
 	return outcome
 }
 
-// onDisk holds that what is on disk is the record that was returned, whole.
-func onDisk(t *testing.T, outcome gates.Outcome) {
-	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(outcome.Folder, folder.RecordJSON))
-	assert.NilError(t, err)
-	record, err := evidence.Decode(raw)
-	assert.NilError(t, err)
-	assert.Equal(t, record.StableDigest, outcome.Record.StableDigest)
-	for _, name := range []string{folder.RecordMD, folder.JUnitXML, folder.IndexJSON} {
-		_, err := os.Stat(filepath.Join(outcome.Folder, name))
-		assert.NilError(t, err)
-	}
-}
-
 func find(t *testing.T, outcome gates.Outcome, id string) evidence.Step {
 	t.Helper()
-	for _, s := range outcome.Record.Stable.Steps {
-		if s.ID == id {
-			return s
-		}
-	}
-	t.Fatalf("no step %s in the record", id)
-	return evidence.Step{}
+	return gatetest.Step(t, outcome, id)
 }
 
 func TestVerdictsAndExitCodes(t *testing.T) {

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -10,20 +9,13 @@ import (
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/gatetest"
 )
 
 func diagnose(t *testing.T, things ...thing) *evidence.Record {
 	t.Helper()
-	root := t.TempDir()
-	for _, args := range [][]string{
-		{"init", "-q"},
-		{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "commit", "-q", "--allow-empty", "-m", "first"},
-	} {
-		assert.NilError(t, exec.Command("git", append([]string{"-C", root}, args...)...).Run())
-	}
-	outcome, err := gates.Run(t.Context(), gate(things), gates.Options{Root: root})
-	assert.NilError(t, err)
-	return outcome.Record
+	root := gatetest.Repository(t, "-- a.txt --\na\n")
+	return gatetest.Run(t, gate(things), gates.Options{Root: root}).Record
 }
 
 // program writes a program that answers, or does not.
