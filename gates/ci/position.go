@@ -16,7 +16,7 @@ type position struct {
 
 // positionPattern matches the lines of go build, go vet and go list:
 // "path/x.go:3:5: message", with "vet: " before a type error, and go.mod:3:.
-var positionPattern = regexp.MustCompile(`^(?:vet: )?((?:[A-Za-z]:)?[^\s:]+(?:\.go|\.s|\.c|\.h|go\.mod|go\.work)):(\d+)(?::\d+)?: (.+)$`)
+var positionPattern = regexp.MustCompile(`^(?:vet: )?((?:[A-Za-z]:)?[^\s:]*(?:\.go|\.s|\.c|\.h|go\.mod|go\.work)):(\d+)(?::\d+)?: (.+)$`)
 
 // positions finds the places in the output of a Go tool that ran in root.
 func positions(root, output string) []position {
