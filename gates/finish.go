@@ -33,6 +33,12 @@ func (r *runner) finish(ctx context.Context) Outcome {
 	if err := context.Cause(ctx); err != nil && !errors.As(err, &outcome.Interrupted) && errors.Is(err, context.Canceled) {
 		outcome.Interrupted = &SignalError{Name: "SIGINT"}
 	}
+	if r.folder != nil {
+		// Before the record, which tells of it.
+		if err := r.complete(r.folder); err != nil {
+			r.trouble = append(r.trouble, err)
+		}
+	}
 	record, err := r.record(time.Now())
 	if err != nil {
 		r.trouble = append(r.trouble, err)
@@ -75,7 +81,10 @@ func (r *runner) writeAll(record *evidence.Record) string {
 	r.trouble = append(r.trouble, err)
 	fallback, err := folder.Create(folder.Fallback(), r.gate.Area, r.started)
 	if err == nil {
-		if digest, err = r.writeInto(fallback, record); err == nil {
+		if err = r.complete(fallback); err == nil {
+			digest, err = r.writeInto(fallback, record)
+		}
+		if err == nil {
 			r.where = fallback.Dir()
 			return digest
 		}
@@ -85,24 +94,26 @@ func (r *runner) writeAll(record *evidence.Record) string {
 	return ""
 }
 
-func (r *runner) writeInto(f *folder.Folder, record *evidence.Record) (string, error) {
+// complete leaves in a run folder what the record will speak of, and nothing else.
+func (r *runner) complete(f *folder.Folder) error {
 	if err := f.Release(); err != nil {
-		return "", err
+		return err
 	}
+	if r.gate.Finally != nil {
+		if err := r.gate.Finally(f); err != nil {
+			return fmt.Errorf("complete the run folder: %w", err)
+		}
+	}
+	return r.cleanFiles(f)
+}
+
+func (r *runner) writeInto(f *folder.Folder, record *evidence.Record) (string, error) {
 	raw, err := record.Encode()
 	if err != nil {
 		return "", err
 	}
 	var suites bytes.Buffer
 	if err := junit.Write(&suites, r.suites(record)); err != nil {
-		return "", err
-	}
-	if r.gate.Finally != nil {
-		if err := r.gate.Finally(f); err != nil {
-			return "", fmt.Errorf("complete the run folder: %w", err)
-		}
-	}
-	if err := r.cleanFiles(f); err != nil {
 		return "", err
 	}
 	for _, file := range []struct {
