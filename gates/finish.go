@@ -198,9 +198,12 @@ func (r *runner) writeRecord() error {
 // record builds the record, redacts every string in it, and seals it.
 func (r *runner) record(now time.Time) (*evidence.Record, error) {
 	g := r.gate
-	options, err := json.Marshal(g.Options)
-	if err != nil {
-		return nil, fmt.Errorf("options: %w", err)
+	options := []byte("{}")
+	var err error
+	if g.Options != nil {
+		if options, err = json.Marshal(g.Options); err != nil {
+			return nil, fmt.Errorf("options: %w", err)
+		}
 	}
 	ci, host := surroundings(r.opts.Environ)
 	record := evidence.Record{

@@ -56,7 +56,7 @@ func (o Options) build() gates.Step {
 	name := binaryName(o.Binary, runtime.GOOS)
 	first, second := "$SCRATCH/out/1/"+name, "$SCRATCH/out/2/"+name
 	return gates.Step{
-		ID: Build, Doc: "All packages build, and the gate binary is the same bytes when built elsewhere.", Runbook: o.anchor(Build),
+		ID: Build, Doc: "All packages build, and the gate binary is the same bytes when built elsewhere.", Runbook: o.anchor(Build), Reproduce: o.reproduce(Build),
 		Commands: func(string) ([]proc.Command, error) {
 			return []proc.Command{
 				{Name: "go", Args: []string{"build", o.Packages}},
@@ -127,7 +127,7 @@ var platforms = [][2]string{
 // cross builds all packages and the gate binary for every platform.
 func (o Options) cross() gates.Step {
 	return gates.Step{
-		ID: Cross, Doc: "All packages and the gate binary build for every platform of a release.", Runbook: o.anchor(Cross),
+		ID: Cross, Doc: "All packages and the gate binary build for every platform of a release.", Runbook: o.anchor(Cross), Reproduce: o.reproduce(Cross),
 		Commands: func(string) ([]proc.Command, error) {
 			commands := []proc.Command{listSource()}
 			for _, platform := range platforms {

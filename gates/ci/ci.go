@@ -43,6 +43,9 @@ type Options struct {
 	TestTimeout time.Duration `json:"test_timeout"`
 	// Binary is the name of the compiled gate binary; "gates" if empty.
 	Binary string `json:"binary"`
+	// StepTargets says that each step is a target of its own (mage ci:test),
+	// so that a red step can name it; otherwise the whole gate is named.
+	StepTargets bool `json:"step_targets"`
 	// Runbook is the page with a section for each step; docs/runbooks.md if empty.
 	Runbook string `json:"runbook"`
 }
@@ -71,6 +74,14 @@ func (o Options) anchor(id string) string {
 	return o.Runbook + "#" + strings.ReplaceAll(id, ":", "-")
 }
 
+// reproduce is the command that runs the step again.
+func (o Options) reproduce(id string) string {
+	if o.StepTargets {
+		return "mage " + id
+	}
+	return "mage ci"
+}
+
 // The IDs of the steps, which are the targets that run them alone.
 const (
 	Modules = "ci:modules"
@@ -95,7 +106,6 @@ func Gate(o Options) gates.Gate {
 	g := o.gate("ci", "The source is tidy, formatted, free of findings, tested and builds reproducibly, and looking changed nothing.")
 	g.Steps = append(steps, tree)
 	g.Circumstances = o.seed()
-	g.Finally = ensureCoverage
 	return g
 }
 
@@ -116,7 +126,6 @@ func TestGate(o Options) gates.Gate {
 	g := o.single(Options.test)
 	g.Partial = o.withDefaults().partial()
 	g.Circumstances = o.seed()
-	g.Finally = ensureCoverage
 	return g
 }
 
@@ -134,7 +143,7 @@ func CrossGate(o Options) gates.Gate { return o.single(Options.cross) }
 
 func (o Options) gate(id, doc string) gates.Gate {
 	return gates.Gate{
-		ID: id, Doc: doc, Runbook: o.anchor(id), Area: Area, Options: o,
+		ID: id, Doc: doc, Runbook: o.anchor(id), Area: Area, Options: o, Finally: ensureCoverage,
 		Inputs: []string{
 			"go.mod", "go.sum", ".golangci.yml",
 			"magefiles/tools/gofumpt/go.mod", "magefiles/tools/gofumpt/go.sum",
@@ -212,11 +221,11 @@ func walkSource(root string, visit func(path string)) error {
 	})
 }
 
-// ensureCoverage completes a run folder in which the tests left no coverage:
-// the file is always there, and says when nothing was measured.
+// ensureCoverage completes a run folder in which no tests left their coverage:
+// the file is always there, and says that nothing was measured.
 func ensureCoverage(f *folder.Folder) error {
 	if _, err := os.Stat(f.Path(folder.CoverageXML)); err == nil {
 		return nil
 	}
-	return writeNoCoverage(f, "the tests did not come to the point of measuring; see record.md")
+	return writeNoCoverage(f, "this run measured no coverage; record.md says why")
 }

@@ -15,7 +15,7 @@ import (
 // when it lists files: what it prints decides, not the exit code.
 func (o Options) format() gates.Step {
 	return gates.Step{
-		ID: Format, Doc: "Every Go file is formatted by the rules of gofumpt.", Runbook: o.anchor(Format),
+		ID: Format, Doc: "Every Go file is formatted by the rules of gofumpt.", Runbook: o.anchor(Format), Reproduce: o.reproduce(Format),
 		Tools: pinned("gofumpt"),
 		Commands: func(string) ([]proc.Command, error) {
 			return []proc.Command{{Name: "gofumpt", Args: []string{"-l", "."}}}, nil

@@ -32,7 +32,7 @@ type lintIssues struct {
 // tell findings from a crash, so the report has to agree with it.
 func (o Options) lint() gates.Step {
 	return gates.Step{
-		ID: Lint, Doc: "The linters of .golangci.yml find nothing.", Runbook: o.anchor(Lint),
+		ID: Lint, Doc: "The linters of .golangci.yml find nothing.", Runbook: o.anchor(Lint), Reproduce: o.reproduce(Lint),
 		Tools: pinned("golangci-lint"),
 		Commands: func(string) ([]proc.Command, error) {
 			return []proc.Command{{Name: "golangci-lint", Args: []string{

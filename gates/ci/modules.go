@@ -18,7 +18,7 @@ const maxOutput = 8 << 20
 // what its checksum says.
 func (o Options) modules() gates.Step {
 	return gates.Step{
-		ID: Modules, Doc: "Every module file is tidy and every module has its checksum.", Runbook: o.anchor(Modules),
+		ID: Modules, Doc: "Every module file is tidy and every module has its checksum.", Runbook: o.anchor(Modules), Reproduce: o.reproduce(Modules),
 		Commands: func(root string) ([]proc.Command, error) {
 			dirs, err := moduleDirs(root)
 			if err != nil {

@@ -80,7 +80,7 @@ func (o Options) test() gates.Step {
 }
 
 func (o Options) reproduceTest() string {
-	command := "mage " + Test
+	command := o.reproduce(Test)
 	if o.Run != "" {
 		command += " -run=" + o.Run
 	}

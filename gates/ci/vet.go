@@ -41,7 +41,7 @@ func listPackages(ctx context.Context, p *gates.Pass, c proc.Command) (map[strin
 // exits with 0 whatever it finds, so the plain output is read.
 func (o Options) vet() gates.Step {
 	return gates.Step{
-		ID: Vet, Doc: "Every package type-checks and go vet finds nothing in it.", Runbook: o.anchor(Vet),
+		ID: Vet, Doc: "Every package type-checks and go vet finds nothing in it.", Runbook: o.anchor(Vet), Reproduce: o.reproduce(Vet),
 		Commands: func(string) ([]proc.Command, error) {
 			return []proc.Command{
 				o.listCommand(),

@@ -115,14 +115,14 @@ func TestTail(t *testing.T) {
 
 func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{
-		"plain\ttext\n":         "plain\ttext\n",
-		"\x1b[31mred\x1b[0m":    "red",
-		"\x1b[2Jcleared":        `\u001b[2Jcleared`,
-		"over\rwrite":           `over\u000dwrite`,
-		"dos\r\n":               "dos\n",
-		"\xff\xfe":              `\xff\xfe`,
-		"bell\a\x00":            `bell\u0007\u0000`,
-		"right\u202eto left":    `right\u202eto left`,
+		"plain\ttext\n":           "plain\ttext\n",
+		"\x1b[31mred\x1b[0m":      "red",
+		"\x1b[2Jcleared":          `\u001b[2Jcleared`,
+		"over\rwrite":             `over\u000dwrite`,
+		"dos\r\n":                 "dos\n",
+		"\xff\xfe":                `\xff\xfe`,
+		"bell\a\x00":              `bell\u0007\u0000`,
+		"right\u202eto left":      `right\u202eto left`,
 		"ünï, 漢字 and \u00a0space": "ünï, 漢字 and \u00a0space",
 	} {
 		assert.Equal(t, proc.Printable(in), want)
