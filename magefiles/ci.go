@@ -19,7 +19,7 @@ type Ci mg.Namespace
 var Aliases = map[string]interface{}{"test": Ci.Test}
 
 func ciOptions() ci.Options {
-	return ci.Options{MinCoverage: 80, MinPackageCoverage: 60, Binary: "dpone-gates", StepTargets: true}
+	return ci.Options{MinCoverage: 85, MinPackageCoverage: 70, Binary: "dpone-gates", StepTargets: true}
 }
 
 // CI runs the default gate: the source is tidy, formatted, free of findings, tested and builds reproducibly.
