@@ -24,7 +24,7 @@ import (
 const maxChecks = 1000
 
 // maxLog bounds the log of a step, in bytes.
-const maxLog = 64 << 20
+const maxLog = 16 << 20
 
 // ErrNothingRan is returned, wrapped with the reason, by a step that found no
 // work: no files, no tests. It is UNVERIFIED, for zero work is not success.
@@ -213,7 +213,7 @@ func (p *Pass) Exec(ctx context.Context, c proc.Command, o proc.Options) (proc.R
 	if o.Output != nil {
 		keep = io.MultiWriter(keep, o.Output)
 	}
-	o.Output = io.MultiWriter(keep, p.log)
+	o.Output, o.Line = io.MultiWriter(keep, p.log), line
 	result, err := proc.Run(ctx, p.Root, run, o)
 	if code, ok := proc.ExitCode(err); ok {
 		p.Logf("exit code %d after %s", code, result.Duration.Round(1e6))

@@ -8,6 +8,7 @@ package proc
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,6 +83,8 @@ type Options struct {
 	// Capture keeps up to that many bytes of the standard output in
 	// Result.Stdout, besides what Stdout or Output get. More than that is an error.
 	Capture int
+	// Line is how errors call the command; the command itself if empty.
+	Line string
 }
 
 // ExitError says that the program ran and ended with a code other than 0.
@@ -125,7 +128,7 @@ func withTail(message, tail string) string {
 // when it ends. A non-zero exit code is an *[ExitError], all else that went
 // wrong a *[BrokenError].
 func Run(ctx context.Context, root string, c Command, o Options) (Result, error) {
-	line := c.String()
+	line := cmp.Or(o.Line, c.String())
 	if err := context.Cause(ctx); err != nil {
 		return Result{}, fmt.Errorf("%s: not started: %w", line, err)
 	}
