@@ -81,7 +81,7 @@ func TestWriterLongLines(t *testing.T) {
 			}
 		}
 	}
-	// At places around the cut that meet every offset in the secret.
+	// At places all around the cut.
 	for before := maxLine - 40; before < maxLine+10; before += 3 {
 		text := strings.Repeat(".", before) + value + strings.Repeat(",", maxLine)
 		assert.Assert(t, stream(t, r, text, 1<<20) == r.String(text), "after %d", before)

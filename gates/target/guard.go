@@ -81,8 +81,9 @@ func Guard(sources fs.FS) {
 //   - no target at all when CI is true: such a step is green and did nothing;
 //   - magefiles with functions that look like targets and are none, see [Targets].
 //
-// Lists and helps (-l, -h, MAGEFILE_LIST, MAGEFILE_HELP) run nothing and pass. So does no target outside CI. A string
-// flag may have an empty value. Targets of a package imported with mage:import are not in the sources: a name that can
+// Lists and helps (-l, -h, MAGEFILE_LIST, MAGEFILE_HELP) run nothing and pass, but for the variables where mage started
+// the program to run targets: there they would turn the run into a list. No target outside CI passes. A string flag
+// may have an empty value. Targets of a package imported with mage:import are not in the sources: a name that can
 // be one of theirs (any name for a plain mage:import, alias:name for mage:import alias) ends the check, and the rest
 // of the line is left to mage.
 func CheckCommandLine(sources fs.FS, argv, environ []string) error {
@@ -169,8 +170,19 @@ func parseInvocation(argv, environ []string) (invocation, error) {
 	}
 	inv.args, inv.skipped = flags.Args(), len(args)-flags.NArg()
 	inv.runsNothing = *list || *help
+	if inv.startedByMage() && len(args) > 0 {
+		// mage lists and helps on its own; it starts the binary to run targets.
+		inv.runsNothing = false
+	}
 	flags.Visit(func(f *flag.Flag) { inv.verbose = inv.verbose || f.Name == "v" && *verbose })
 	return inv, err
+}
+
+// startedByMage says that mage started the program in order to run targets: for a list or a help it does not, unless
+// it is told to use a binary that it has (mage/main.go, Invoke).
+func (inv invocation) startedByMage() bool {
+	fast, _ := strconv.ParseBool(inv.getenv("MAGEFILE_HASHFAST"))
+	return inv.getenv("MAGEFILE_GOCMD") != "" && !fast
 }
 
 // variables reads as os.Getenv does: the first of equal names counts.
@@ -265,6 +277,15 @@ func (inv invocation) checkEnvironment(magefiles *magefiles) []Problem {
 			Why:     "not a " + v.typ + ", so mage would go on as if it were not set",
 			Fix:     inv.withoutVariable(v.name),
 		})
+	}
+	for _, name := range []string{"MAGEFILE_LIST", "MAGEFILE_HELP"} {
+		if on, _ := strconv.ParseBool(inv.getenv(name)); on && inv.startedByMage() {
+			problems = append(problems, Problem{
+				Subject: name + "=" + inv.getenv(name),
+				Why:     "the targets would only be listed or explained, with exit code 0, and nothing would run",
+				Fix:     inv.withoutVariable(name),
+			})
+		}
 	}
 	if fast, _ := strconv.ParseBool(inv.getenv("MAGEFILE_HASHFAST")); fast {
 		problems = append(problems, Problem{

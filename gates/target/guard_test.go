@@ -316,6 +316,14 @@ func TestCheckCommandLine_environment(t *testing.T) {
 			subject: "MAGEFILE_TIMEOUT=5", why: "not a time.Duration", fix: "env -u MAGEFILE_TIMEOUT ./ci lint",
 		},
 		{
+			name: "list where mage wants targets run", argv: []string{"x", "lint"}, environ: []string{"MAGEFILE_GOCMD=go", "MAGEFILE_LIST=1"},
+			subject: "MAGEFILE_LIST=1", why: "nothing would run", fix: "env -u MAGEFILE_LIST mage lint",
+		},
+		{
+			name: "help where mage wants targets run", argv: []string{"x", "lint"}, environ: []string{"MAGEFILE_GOCMD=go", "MAGEFILE_HELP=true"},
+			subject: "MAGEFILE_HELP=true", why: "nothing would run", fix: "env -u MAGEFILE_HELP mage lint",
+		},
+		{
 			name: "list that mage cannot read", argv: []string{"./ci", "lint"}, environ: []string{"MAGEFILE_LIST=yes please"},
 			subject: "MAGEFILE_LIST='yes please'", why: "not a bool", fix: "env -u MAGEFILE_LIST ./ci lint",
 		},
