@@ -56,6 +56,14 @@ func TestReadmeListsTheTargets(t *testing.T) {
 	assert.Equal(t, string(raw), want, "run go test ./magefiles -tags=mage -run Readme -update")
 }
 
+func TestReadmeNamesTheFloorsOfCoverage(t *testing.T) {
+	raw, err := os.ReadFile("../README.md")
+	assert.NilError(t, err)
+	o := ciOptions()
+	want := fmt.Sprintf("at least %g %% of all statements are covered, and %g %% of each package", o.MinCoverage, o.MinPackageCoverage)
+	assert.Assert(t, strings.Contains(string(raw), want), want)
+}
+
 // TestListIsWhatMageSays holds our reading of the magefiles against mage's own.
 func TestListIsWhatMageSays(t *testing.T) {
 	cmd := exec.Command("go", "tool", "mage", "-l")

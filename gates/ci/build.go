@@ -73,7 +73,7 @@ func (o Options) build() gates.Step {
 				return err
 			}
 			if findings > 0 {
-				p.Fact("%d findings", findings)
+				p.Fact("%s", count(findings, "finding"))
 				return nil
 			}
 			p.Check(evidence.Expect("ci.build", o.Packages, true, "builds", "builds", ""))
@@ -168,7 +168,7 @@ func (o Options) cross() gates.Step {
 				built++
 				p.Check(evidence.Expect("ci.cross", subject, true, "builds", "builds", ""))
 			}
-			p.Fact("%d of %d platforms", built, len(platforms))
+			p.Fact("%d of %s", built, count(len(platforms), "platform"))
 			return nil
 		},
 	}

@@ -57,9 +57,9 @@ func (o Options) format() gates.Step {
 			if findings == 0 {
 				p.Check(evidence.Expect(code, "./...", true, "all formatted", "all formatted", ""))
 			}
-			p.Fact("%d files", files)
+			p.Fact("%s", count(files, "file"))
 			if findings > 0 {
-				p.Fact("%d of %d files", findings, files)
+				p.Fact("%d of %s", findings, count(files, "file"))
 			}
 			return nil
 		},

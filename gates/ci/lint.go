@@ -83,7 +83,7 @@ func (o Options) lint() gates.Step {
 			if len(report.Issues) == 0 {
 				p.Check(evidence.Expect("ci.lint", o.Packages, true, "0 findings", "0 findings", ""))
 			}
-			p.Fact("%d findings by %d linters", len(report.Issues), linters)
+			p.Fact("%s by %s", count(len(report.Issues), "finding"), count(linters, "linter"))
 			return nil
 		},
 	}

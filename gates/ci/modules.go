@@ -52,7 +52,7 @@ func (o Options) modules() gates.Step {
 					checkVerified(p, c, file, string(result.Stdout), both.String(), err)
 				}
 			}
-			p.Fact("%d module files", len(p.Commands)/2)
+			p.Fact("%s", count(len(p.Commands)/2, "module file"))
 			return nil
 		},
 	}

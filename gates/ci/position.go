@@ -49,3 +49,11 @@ func relative(root, path string) string {
 	}
 	return filepath.ToSlash(filepath.Clean(path))
 }
+
+// count is a number with its noun: 1 file, 2 files.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}

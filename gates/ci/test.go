@@ -106,7 +106,7 @@ func (o Options) runTests(ctx context.Context, p *gates.Pass) error {
 			} else {
 				tests++
 			}
-			p.Progress(done, total, fmt.Sprintf("%d tests", tests))
+			p.Progress(done, total, count(tests, "test"))
 		}
 	})
 	stderr := &proc.Buffer{Max: maxOutput}
@@ -127,7 +127,7 @@ func (o Options) runTests(ctx context.Context, p *gates.Pass) error {
 	if counts.Total == 0 && failures == 0 {
 		return fmt.Errorf("%w: no test matched", gates.ErrNothingRan)
 	}
-	fact := fmt.Sprintf("%d tests", counts.Passed+counts.Failed+counts.Unfinished)
+	fact := count(counts.Passed+counts.Failed+counts.Unfinished, "test")
 	if failures > 0 {
 		fact += fmt.Sprintf(", %d failed, seed %s", failures, p.Expand("$SEED"))
 	} else {

@@ -45,7 +45,7 @@ func (o Options) tree(base baseline) gates.Step {
 		if len(changed) == 0 {
 			p.Check(evidence.Expect("ci.tree", "working tree", true, expected, expected, ""))
 		}
-		p.Fact("%d paths changed", len(changed))
+		p.Fact("%s changed", count(len(changed), "path"))
 		return nil
 	}
 	return step

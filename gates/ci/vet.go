@@ -60,9 +60,9 @@ func (o Options) vet() gates.Step {
 			if findings == 0 {
 				p.Check(evidence.Expect("ci.vet", o.Packages, true, "no findings", "no findings", ""))
 			}
-			p.Fact("%d packages", len(packages))
+			p.Fact("%s", count(len(packages), "package"))
 			if findings > 0 {
-				p.Fact("%d findings in %d packages", findings, len(packages))
+				p.Fact("%s in %s", count(findings, "finding"), count(len(packages), "package"))
 			}
 			return nil
 		},
