@@ -73,8 +73,22 @@ type stepResult struct {
 	tools        []evidence.Tool
 }
 
+// maxText bounds each text of a check, in bytes: a check is a fact, what a
+// program printed belongs in the log.
+const maxText = 2 << 10
+
+func clip(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + " (cut)"
+}
+
 // Check reports a check.
 func (p *Pass) Check(c evidence.Check) {
+	for _, text := range []*string{&c.Subject, &c.Observed, &c.Expected, &c.Fix, &c.Reason} {
+		*text = clip(*text)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -118,14 +132,18 @@ func (p *Pass) Fact(format string, args ...any) {
 func (p *Pass) Warn(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.result.warnings = append(p.result.warnings, fmt.Sprintf(format, args...))
+	if len(p.result.warnings) < maxChecks {
+		p.result.warnings = append(p.result.warnings, clip(fmt.Sprintf(format, args...)))
+	}
 }
 
 // Skip reports that a part of the work was left out, which changes no verdict.
 func (p *Pass) Skip(subject, reason string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.result.skips = append(p.result.skips, evidence.Skipping{Subject: subject, Reason: reason})
+	if len(p.result.skips) < maxChecks {
+		p.result.skips = append(p.result.skips, evidence.Skipping{Subject: clip(subject), Reason: clip(reason)})
+	}
 }
 
 // Suite adds test cases to the run's junit.xml.

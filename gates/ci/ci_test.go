@@ -232,13 +232,17 @@ func TestPackageCoverageLeavesNoneOut(t *testing.T) {
 
 func TestWhatTheTestsLeave(t *testing.T) {
 	const tests = "-- y_test.go --\npackage x\n\nimport \"testing\"\n\nfunc TestSkipped(t *testing.T) { t.Skip(\"not on Sundays\") }\n"
-	root := gatetest.Repository(t, module+tests)
+	const nested = "-- sub/go.mod --\nmodule example.com/sub\n-- sub/deep/x.go --\npackage deep\n-- empty/go.mod --\nmodule example.com/empty\n"
+	root := gatetest.Repository(t, module+tests+nested)
 	o := options
 	o.Seed = 42
 	outcome := gatetest.Run(t, ci.TestGate(o), gates.Options{Root: root})
 	assert.Equal(t, outcome.Record.Verdict, evidence.Pass)
 	assert.DeepEqual(t, outcome.Record.Volatile.Circumstances, []evidence.NameValue{{Name: "SEED", Value: "42"}})
-	assert.DeepEqual(t, outcome.Record.Stable.Skips, []evidence.Skipping{{Subject: "test example.com/x.TestSkipped", Reason: "not on Sundays"}})
+	assert.DeepEqual(t, outcome.Record.Stable.Skips, []evidence.Skipping{
+		{Subject: "test example.com/x.TestSkipped", Reason: "not on Sundays"},
+		{Subject: "module sub", Reason: "a module of its own is no part of ./...; run the gate in it"},
+	})
 	for name, want := range map[string]string{
 		folder.CoverageXML: `filename="x.go"`,
 		folder.JUnitXML:    `name="TestDouble"`,

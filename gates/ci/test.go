@@ -136,6 +136,9 @@ func (o Options) runTests(ctx context.Context, p *gates.Pass) error {
 	if counts.Skipped > 0 {
 		fact += fmt.Sprintf(", %d skipped", counts.Skipped)
 	}
+	if err := tellOtherModules(p); err != nil {
+		return err
+	}
 	o.checkRace(p)
 	if !o.partial() {
 		covered, err := o.checkCoverage(p, dirs, failures > 0)
@@ -145,6 +148,33 @@ func (o Options) runTests(ctx context.Context, p *gates.Pass) error {
 		fact += covered
 	}
 	p.Fact("%s", fact)
+	return nil
+}
+
+// tellOtherModules names the modules below the root that have code: Go leaves
+// them out of ./..., and nobody should take silence for a test.
+func tellOtherModules(p *gates.Pass) error {
+	dirs, err := moduleDirs(p.Root)
+	if err != nil {
+		return err
+	}
+	code := map[string]bool{}
+	if err := walkSource(p.Root, func(path string) {
+		if filepath.Ext(path) != ".go" {
+			return
+		}
+		for dir := filepath.Dir(path); dir != "."; dir = filepath.Dir(dir) {
+			if slices.Contains(dirs, dir) {
+				code[filepath.ToSlash(dir)] = true
+				return
+			}
+		}
+	}); err != nil {
+		return err
+	}
+	for _, dir := range slices.Sorted(maps.Keys(code)) {
+		p.Skip("module "+dir, "a module of its own is no part of ./...; run the gate in it")
+	}
 	return nil
 }
 

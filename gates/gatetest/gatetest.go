@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/tools/txtar"
@@ -50,7 +52,10 @@ func Commit(t testing.TB, dir string) {
 func Git(t testing.TB, dir string, args ...string) {
 	t.Helper()
 	identity := []string{"-C", dir, "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"}
-	out, err := exec.Command("git", append(identity, args...)...).CombinedOutput()
+	cmd := exec.Command("git", append(identity, args...)...)
+	// In a git hook these lead to the repository of the hook, not to dir.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "GIT_") })
+	out, err := cmd.CombinedOutput()
 	assert.NilError(t, err, "git %v: %s", args, out)
 }
 

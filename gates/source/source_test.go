@@ -3,21 +3,19 @@ package source_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
 
+	"github.com/dpone/dpone/gates/gatetest"
 	"github.com/dpone/dpone/gates/source"
 )
 
 func git(t *testing.T, dir string, args ...string) {
 	t.Helper()
-	cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"}, args...)...)
-	out, err := cmd.CombinedOutput()
-	assert.NilError(t, err, "git %v: %s", args, out)
+	gatetest.Git(t, dir, args...)
 }
 
 func write(t *testing.T, path, content string) {

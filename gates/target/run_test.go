@@ -1,7 +1,6 @@
 package target_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,11 +64,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			// The scripts run in a source tree of their own.
-			for _, args := range [][]string{{"init", "-q", "-b", "master"}, {"-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-q", "--allow-empty", "-m", "first"}} {
-				if out, err := exec.Command("git", append([]string{"-C", env.WorkDir}, args...)...).CombinedOutput(); err != nil {
-					return fmt.Errorf("git: %w: %s", err, out)
-				}
-			}
+			gatetest.Git(t, env.WorkDir, "init", "-q", "-b", "master")
+			gatetest.Git(t, env.WorkDir, "commit", "-q", "--allow-empty", "-m", "first")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
