@@ -81,6 +81,10 @@ func TestStepDerive(t *testing.T) {
 	}
 	allSkipped := evidence.Stable{Steps: []evidence.Step{{Verdict: evidence.Skip}}}
 	assert.Equal(t, allSkipped.Derive(), evidence.Unverified, "a run of nothing proves nothing")
+	allSkipped.Steps = append(allSkipped.Steps, evidence.Step{ID: evidence.SourceStep, Verdict: evidence.Pass})
+	assert.Equal(t, allSkipped.Derive(), evidence.Unverified, "nor does it prove anything that the source is known")
+	allSkipped.Steps[1].Verdict = evidence.Fail
+	assert.Equal(t, allSkipped.Derive(), evidence.Fail)
 }
 
 // example is a sealed record with something in every part of it.
@@ -91,7 +95,7 @@ func example(t *testing.T) *evidence.Record {
 		Stable: evidence.Stable{
 			Gate:       evidence.Gate{ID: "ci", Doc: "All is well.", Runbook: "docs/runbooks.md#ci"},
 			Invocation: evidence.Invocation{Target: "ci", Command: "mage ci -j=2", Options: json.RawMessage(`{"tags":"mage"}`)},
-			Source:     evidence.Source{Repository: "https://example.com/x.git", Ref: "refs/heads/master", Commit: strings.Repeat("a", 40), Dirty: true, DirtyDigest: "sha256:" + strings.Repeat("b", 64)},
+			Source:     evidence.Source{Commit: strings.Repeat("a", 40), Dirty: true, DirtyDigest: "sha256:" + strings.Repeat("b", 64)},
 			Environment: evidence.Environment{OS: "linux", Arch: "amd64", Go: "go1.26.8", Tools: []evidence.Tool{
 				{Name: "gofumpt", Version: "v0.12.0", SHA256: strings.Repeat("c", 64)},
 			}},
@@ -110,7 +114,7 @@ func example(t *testing.T) *evidence.Record {
 			Blockers: []evidence.Blocker{{ID: "ci.format", Reason: "not formatted", Runbook: "docs/runbooks.md#ci-format"}},
 		},
 		Volatile: evidence.Volatile{
-			Run: "r", Started: at, Finished: at.Add(time.Second), DurationMS: 1000, Host: evidence.Host{Name: "h", CPUs: 2}, CI: evidence.CI{Provider: "local"},
+			Run: "r", Origin: evidence.Origin{Repository: "https://example.com/x.git", Ref: "refs/heads/master"}, Started: at, Finished: at.Add(time.Second), DurationMS: 1000, Host: evidence.Host{Name: "h", CPUs: 2}, CI: evidence.CI{Provider: "local"},
 			SecretNames: []string{"TOKEN"}, Circumstances: []evidence.NameValue{{Name: "SEED", Value: "1"}},
 			Steps:        []evidence.StepRun{{ID: "ci:format", Started: at, DurationMS: 10, Fact: "1 file", Log: "logs/ci-format.log"}, {ID: "ci:test"}},
 			Measurements: []evidence.Measurement{{Step: "ci:test", Code: "c", Subject: "s", Value: "87.3%"}}, Notes: []string{},
@@ -167,7 +171,7 @@ func TestDecodeRefuses(t *testing.T) {
 	for name, bad := range map[string]string{
 		"a verdict set by hand":      strings.Replace(text, `"verdict": "FAIL"`, `"verdict": "PASS"`, 1),
 		"all verdicts set by hand":   strings.ReplaceAll(text, `"FAIL"`, `"PASS"`),
-		"an edited stable fact":      strings.Replace(text, "refs/heads/master", "refs/heads/other", 1),
+		"an edited stable fact":      strings.Replace(text, strings.Repeat("a", 40), strings.Repeat("b", 40), 1),
 		"another digest":             strings.Replace(text, `"stable_digest": "sha256:`, `"stable_digest": "sha256:0`, 1),
 		"an unknown key":             strings.Replace(text, `{`, `{"x": 1,`, 1),
 		"a wrongly-cased key":        strings.Replace(text, `"schema"`, `"Schema"`, 1),

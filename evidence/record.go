@@ -80,18 +80,24 @@ type Invocation struct {
 
 // Source is the state of the source tree when the run began.
 type Source struct {
-	// Repository is the URL of the remote "origin" without credentials, or empty.
-	Repository string `json:"repository"`
-	// Ref is the branch or tag, as refs/heads/... or refs/tags/..., or empty
-	// when the head is detached.
-	Ref string `json:"ref"`
 	// Commit is the full object name of HEAD, or empty when there is none.
 	Commit string `json:"commit"`
 	// Dirty says that tracked or unignored files differ from Commit;
 	// DirtyDigest is the SHA-256 over that difference.
 	Dirty       bool   `json:"dirty"`
 	DirtyDigest string `json:"dirty_digest,omitempty"`
-	Shallow     bool   `json:"shallow"`
+}
+
+// Origin is where the commit was found. It is a circumstance: the same commit
+// may be met in another clone, under another name.
+type Origin struct {
+	// Repository is the URL of the remote "origin" without credentials, or empty.
+	Repository string `json:"repository"`
+	// Ref is the branch or tag, as refs/heads/... or refs/tags/..., or empty
+	// when the head is detached.
+	Ref string `json:"ref"`
+	// Shallow says that the clone does not hold the whole history.
+	Shallow bool `json:"shallow"`
 }
 
 // Environment is what the outcome may depend on besides the source.
@@ -179,6 +185,7 @@ type Volatile struct {
 	Started    time.Time `json:"started"`
 	Finished   time.Time `json:"finished"`
 	DurationMS int64     `json:"duration_ms"`
+	Origin     Origin    `json:"origin"`
 	Host       Host      `json:"host"`
 	CI         CI        `json:"ci"`
 	// SecretNames are the environment variables that bear secrets and were
@@ -250,12 +257,18 @@ func (s Step) Derive() Verdict {
 	return v
 }
 
+// SourceStep is the step in which the runner itself looks at the source. It
+// can take PASS away from a run, and proves nothing on its own.
+const SourceStep = "source"
+
 // Derive computes the verdict of the run from its steps. A run in which
 // everything was skipped proved nothing and is UNVERIFIED.
 func (s Stable) Derive() Verdict {
-	verdicts := make([]Verdict, len(s.Steps))
-	for i, step := range s.Steps {
-		verdicts[i] = step.Verdict
+	var verdicts []Verdict
+	for _, step := range s.Steps {
+		if step.ID != SourceStep || step.Verdict != Pass {
+			verdicts = append(verdicts, step.Verdict)
+		}
 	}
 	if v := judge(verdicts); v != Skip {
 		return v

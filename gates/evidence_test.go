@@ -1,3 +1,5 @@
+//go:build unix
+
 package gates_test
 
 import (
@@ -57,8 +59,10 @@ func TestNoSecretReachesTheDisk(t *testing.T) {
 		p.Progress(1, 2, everything)
 		p.Check(evidence.Expect("x.leak", everything, false, everything, everything, everything))
 		p.Suite(junit.Suite{Name: "s", Cases: []junit.Case{{Name: everything, SystemOut: everything, Failure: &junit.Detail{Message: everything, Body: everything}}}})
-		if err := os.WriteFile(p.Folder().Path("child.txt"), []byte(everything), 0o600); err != nil {
-			return err
+		for _, name := range []string{"child.txt", "logs/other.log", "x-" + secrets["PLAINLY_NAMED"]} {
+			if err := os.WriteFile(p.Folder().Path(name), []byte(everything), 0o600); err != nil {
+				return err
+			}
 		}
 		_, err := p.Exec(ctx, p.Commands[0], proc.Options{})
 		return fmt.Errorf("%s: %w", everything, err)
@@ -95,11 +99,12 @@ func TestNoSecretReachesTheDisk(t *testing.T) {
 			return err
 		}
 		files++
+		look("the name "+path, entry.Name())
 		raw, err := os.ReadFile(path)
 		look(path, string(raw))
 		return err
 	}))
-	assert.Equal(t, files, 6) // record.json, record.md, junit.xml, index.json, the log, the child's file
+	assert.Equal(t, files, 7) // record.json, record.md, junit.xml, index.json, the log, two files of the child
 	for _, e := range shown {
 		look("an event", e)
 	}

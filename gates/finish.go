@@ -20,10 +20,6 @@ import (
 	"github.com/dpone/dpone/evidence/render"
 )
 
-// sourceStep is the first step of every record: whether it can be told what
-// the evidence is about. The runner looks for itself; no gate can leave it out.
-const sourceStep = "source"
-
 const runnerRunbook = "docs/runbooks.md"
 
 // finish writes the evidence. It takes no notice of the run's context, which
@@ -33,6 +29,7 @@ func (r *runner) finish(ctx context.Context) Outcome {
 	if err := context.Cause(ctx); err != nil && !errors.As(err, &outcome.Interrupted) && errors.Is(err, context.Canceled) {
 		outcome.Interrupted = &SignalError{Name: "SIGINT"}
 	}
+	r.lookAgain(ctx)
 	if r.folder != nil {
 		// Before the record, which tells of it.
 		if err := r.complete(r.folder); err != nil {
@@ -54,11 +51,30 @@ func (r *runner) finish(ctx context.Context) Outcome {
 	}
 	outcome.Trouble = errors.Join(r.trouble...)
 	end := &RunEnd{Record: record, Folder: shorter(outcome.Folder), IndexDigest: index}
+	if r.late != nil {
+		end.Note = r.late.Error()
+	}
 	if outcome.Trouble != nil {
 		end.Trouble = outcome.Trouble.Error()
 	}
 	r.emit(Event{Kind: EventRunFinished, End: end})
 	return outcome
+}
+
+// lookAgain holds that the commit is still the one the run began with:
+// otherwise the steps may have seen another.
+func (r *runner) lookAgain(ctx context.Context) {
+	if r.srcErr != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	switch now, _, err := r.tree.State(ctx); {
+	case err != nil:
+		r.moved = err
+	case now.Commit != r.src.Commit:
+		r.moved = fmt.Errorf("HEAD moved to %s while the run went on", now.Commit)
+	}
 }
 
 // shorter is a path relative to the working directory where it lies below it.
@@ -132,7 +148,7 @@ func (r *runner) writeInto(f *folder.Folder, record *evidence.Record) (string, e
 		return "", err
 	}
 	if err := f.MarkLatest(); err != nil {
-		return "", err
+		r.late = err // the evidence is whole; only its short name is missing
 	}
 	index, err := folder.Digest(f.Path(folder.IndexJSON))
 	if err != nil {
@@ -152,11 +168,12 @@ func (r *runner) cleanFiles(f *folder.Folder) error {
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() {
-			if path == f.Path(folder.LogDir) {
-				return fs.SkipDir
-			}
+		if entry.IsDir() || r.isLog(f, path) {
 			return nil
+		}
+		if name := entry.Name(); r.redactor.String(name) != name {
+			r.notes = append(r.notes, "a file was removed: its name held a secret")
+			return os.Remove(path)
 		}
 		info, err := entry.Info()
 		if err != nil {
@@ -180,6 +197,11 @@ func (r *runner) cleanFiles(f *folder.Folder) error {
 		}
 		return f.WriteFile(filepath.ToSlash(rel), clean)
 	})
+}
+
+// isLog says whether a file is a log that went through the redactor.
+func (r *runner) isLog(f *folder.Folder, path string) bool {
+	return slices.ContainsFunc(r.nodes, func(n *node) bool { return n.run.Log != "" && path == f.Path(n.run.Log) })
 }
 
 // writeRecord writes the record as it would be if the run ended now.
@@ -211,7 +233,7 @@ func (r *runner) record(now time.Time) (*evidence.Record, error) {
 			Gate:        evidence.Gate{ID: g.ID, Doc: g.Doc, Runbook: g.Runbook},
 			Partial:     g.Partial || len(r.selected) != len(r.nodes),
 			Invocation:  evidence.Invocation{Target: g.ID, Command: r.opts.Command, Options: options},
-			Source:      r.src,
+			Source:      r.src.Source,
 			Environment: evidence.Environment{OS: runtime.GOOS, Arch: runtime.GOARCH, Go: r.goVer, Tools: []evidence.Tool{}},
 			Steps:       []evidence.Step{r.sourceRecord()},
 			Outputs:     []evidence.File{},
@@ -221,7 +243,7 @@ func (r *runner) record(now time.Time) (*evidence.Record, error) {
 		},
 		Volatile: evidence.Volatile{
 			Started: r.started.UTC(), Finished: now.UTC(), DurationMS: now.Sub(r.started).Milliseconds(),
-			Host: host, CI: ci, SecretNames: r.redactor.Names(),
+			Origin: r.src.Origin, Host: host, CI: ci, SecretNames: r.redactor.Names(),
 			Circumstances: append([]evidence.NameValue{}, g.Circumstances...),
 			Steps:         []evidence.StepRun{}, Measurements: []evidence.Measurement{},
 			Notes: append([]string{}, r.notes...),
@@ -234,8 +256,8 @@ func (r *runner) record(now time.Time) (*evidence.Record, error) {
 	if s.Inputs, err = digestInputs(r.opts.Root, g.Inputs); err != nil {
 		s.Warnings = append(s.Warnings, err.Error())
 	}
-	if s.Source.Shallow {
-		s.Warnings = append(s.Warnings, "the clone is shallow: its history is not whole")
+	if r.src.Shallow {
+		record.Volatile.Notes = append(record.Volatile.Notes, "the clone is shallow: its history is not whole")
 	}
 	if s.Source.Dirty {
 		s.Warnings = append(s.Warnings, "the working tree differs from the commit; the evidence is about both")
@@ -279,7 +301,7 @@ func (r *runner) record(now time.Time) (*evidence.Record, error) {
 // sourceRecord judges whether it can be told what the evidence is about.
 func (r *runner) sourceRecord() evidence.Step {
 	step := evidence.Step{
-		ID: sourceStep, Doc: "It can be told which commit the evidence is about.", Runbook: runnerRunbook + "#source",
+		ID: evidence.SourceStep, Doc: "It can be told which commit the evidence is about.", Runbook: runnerRunbook + "#source",
 		Needs: []string{}, Commands: []string{}, Reproduce: "git status",
 	}
 	const code, expected = "source.commit", "a commit"
@@ -287,6 +309,9 @@ func (r *runner) sourceRecord() evidence.Step {
 		step.Checks = []evidence.Check{evidence.CouldNotTell(code, "HEAD", expected, r.srcErr.Error(), "run the gate in a git repository with a commit")}
 	} else {
 		step.Checks = []evidence.Check{evidence.Expect(code, "HEAD", true, r.src.Commit, expected, "")}
+	}
+	if r.moved != nil {
+		step.Checks = append(step.Checks, evidence.CouldNotTell("source.moved", "HEAD", r.src.Commit, r.moved.Error(), "leave the checkout alone while a gate runs in it"))
 	}
 	step.Verdict = step.Derive()
 	return step

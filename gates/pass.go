@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -137,6 +138,15 @@ func (p *Pass) Warn(format string, args ...any) {
 	}
 }
 
+// warnOnce is Warn for what several commands of a step would repeat.
+func (p *Pass) warnOnce(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !slices.Contains(p.result.warnings, text) {
+		p.result.warnings = append(p.result.warnings, text)
+	}
+}
+
 // Skip reports that a part of the work was left out, which changes no verdict.
 func (p *Pass) Skip(subject, reason string) {
 	p.mu.Lock()
@@ -223,9 +233,9 @@ func (p *Pass) Exec(ctx context.Context, c proc.Command, o proc.Options) (proc.R
 	for i, arg := range c.Args {
 		run.Args[i] = p.Expand(arg)
 	}
-	run.Env = make([]string, len(c.Env))
-	for i, variable := range c.Env {
-		run.Env[i] = p.Expand(variable)
+	run.Env = p.goEnvironment()
+	for _, variable := range c.Env {
+		run.Env = append(run.Env, p.Expand(variable))
 	}
 	keep := io.Writer(&lockedTail{p: p})
 	if o.Output != nil {

@@ -60,5 +60,5 @@ func MakePlan(g Gate, o Options) (Plan, error) {
 		}
 		plan.Steps = append(plan.Steps, step)
 	}
-	return plan, nil
+	return redacted(r.redactor, plan)
 }

@@ -60,6 +60,19 @@ type SignalError struct{ Name string }
 
 func (e *SignalError) Error() string { return "stopped by " + e.Name }
 
+// exitCode is 128 and the number of the signal, as shells have it.
+func (e *SignalError) exitCode() int {
+	switch e.Name {
+	case "SIGHUP":
+		return 129
+	case "SIGQUIT":
+		return 131
+	case "SIGTERM":
+		return 143
+	}
+	return 130
+}
+
 var (
 	errRunTimeout = errors.New("the run's time is over")
 	errFailFast   = errors.New("another step failed and fail-fast was asked for")
@@ -80,10 +93,8 @@ type Outcome struct {
 // could not be recorded, 130 after SIGINT and 143 after SIGTERM.
 func (o Outcome) ExitCode() int {
 	switch {
-	case o.Interrupted != nil && o.Interrupted.Name == "SIGTERM":
-		return 143
 	case o.Interrupted != nil:
-		return 130
+		return o.Interrupted.exitCode()
 	case o.Record == nil:
 		return evidence.Unverified.ExitCode()
 	case o.Trouble != nil && o.Record.Verdict == evidence.Pass:
@@ -114,10 +125,12 @@ type runner struct {
 	where    string // folder.Dir, or empty
 	notes    []string
 	trouble  []error
+	late     error // what went wrong after the record was written
 	started  time.Time
 	nodes    []*node
 	tree     source.Tree
-	src      evidence.Source
+	src      source.State
+	moved    error // why the commit is not what it was when the run began
 	before   []source.Change
 	srcErr   error
 	goVer    string
@@ -172,12 +185,21 @@ func prepare(g Gate, o Options) (*runner, error) {
 		o.Command = "mage " + g.ID
 	}
 	root, err := filepath.Abs(o.Root)
+	if err == nil {
+		// Resolved, so that paths that programs print can be compared with it.
+		root, err = filepath.EvalSymlinks(root)
+	}
 	if err != nil {
 		return nil, misuse("root %q: %v", o.Root, err)
 	}
 	o.Root = root
 	if o.Artifacts == "" {
 		o.Artifacts = filepath.Join(root, "test_artifacts")
+	}
+	for _, dir := range []*string{&o.Artifacts, &o.ToolCache} {
+		if *dir != "" && !filepath.IsAbs(*dir) {
+			*dir = filepath.Join(root, *dir)
+		}
 	}
 	selected, err := choose(g, o.Only, o.Skip)
 	if err != nil {
@@ -240,6 +262,9 @@ func choose(g Gate, only, skip []string) (map[string]bool, error) {
 	for _, id := range skip {
 		delete(selected, id)
 	}
+	if len(selected) == 0 {
+		return nil, misuse("nothing is left of %s to run", g.ID)
+	}
 	return selected, nil
 }
 
@@ -252,7 +277,7 @@ func (r *runner) run(parent context.Context) Outcome {
 	}
 	r.open(ctx)
 	r.emit(Event{Kind: EventRunStarted, Start: &RunStart{
-		Target: r.gate.ID, Command: r.opts.Command, Steps: r.stepIDs(), Go: r.goVer, Source: r.src, Jobs: r.opts.Jobs,
+		Target: r.gate.ID, Command: r.opts.Command, Steps: r.stepIDs(), Go: r.goVer, Source: r.src.Source, Jobs: r.opts.Jobs,
 	}})
 	for _, n := range r.nodes {
 		if !r.selected[n.step.ID] {
@@ -308,7 +333,7 @@ func (r *runner) open(ctx context.Context) {
 
 // goVersion is the version of the Go toolchain on the PATH, or "none".
 func goVersion(ctx context.Context, root string) string {
-	result, err := proc.Run(ctx, root, proc.Command{Name: "go", Args: []string{"env", "GOVERSION"}, Env: []string{"GOWORK=off"}}, proc.Options{Capture: 1 << 10})
+	result, err := proc.Run(ctx, root, proc.Command{Name: "go", Args: []string{"env", "GOVERSION"}, Env: []string{"GOWORK=off", goFlags(nil)}}, proc.Options{Capture: 1 << 10})
 	if version := strings.TrimSpace(string(result.Stdout)); err == nil && version != "" {
 		return version
 	}
@@ -372,7 +397,8 @@ func (r *runner) schedule(ctx context.Context, cancel context.CancelCauseFunc) {
 					r.end(n, cause, reason)
 				}
 			}
-			giveUp = time.After(patience)
+			// A little later than the step itself is given up on, so that it is cleared away.
+			giveUp = time.After(patience + 500*time.Millisecond)
 		case <-giveUp:
 			cause, reason := causeOf(ctx, context.Cause(ctx))
 			for _, n := range r.nodes {

@@ -1,3 +1,5 @@
+//go:build unix
+
 package gates_test
 
 import (
@@ -519,6 +521,76 @@ func TestOnlyAndSkipSayPartial(t *testing.T) {
 
 	whole := run(t, t.Context(), gate(step("a", green)), gates.Options{})
 	assert.Assert(t, !whole.Record.Stable.Partial)
+}
+
+func TestNothingLeftToRunIsMisuse(t *testing.T) {
+	_, err := gates.Run(t.Context(), gate(step("a", green)), gates.Options{Root: repository(t), Only: []string{"a"}, Skip: []string{"a"}})
+	var usage *gates.UsageError
+	assert.Assert(t, errors.As(err, &usage), "%v", err)
+}
+
+// A run in which every step is SKIP proved nothing, although the source is known.
+func TestAllSkippedIsNotGreen(t *testing.T) {
+	outcome := run(t, t.Context(), gate(step("a", func(_ context.Context, p *gates.Pass) error {
+		p.Check(evidence.Skipped("x.skip", "it", "so", "no reason to", "none"))
+		return nil
+	})), gates.Options{})
+	assert.Equal(t, find(t, outcome, "a").Verdict, evidence.Skip)
+	assert.Equal(t, outcome.ExitCode(), 3)
+}
+
+// What was tested may be another commit than the record names.
+func TestHeadThatMovesIsNotGreen(t *testing.T) {
+	root := repository(t)
+	outcome := run(t, t.Context(), gate(step("a", func(ctx context.Context, p *gates.Pass) error {
+		gatetest.Git(t, root, "commit", "-q", "--allow-empty", "-m", "moved")
+		return green(ctx, p)
+	})), gates.Options{Root: root})
+	assert.Equal(t, outcome.ExitCode(), 3)
+	source := find(t, outcome, "source")
+	assert.Equal(t, source.Checks[1].Code, "source.moved")
+}
+
+// A hook of another repository does not decide what the evidence is about.
+func TestVariablesOfAHookAreNotPassedOn(t *testing.T) {
+	root, other := repository(t), repository(t)
+	t.Setenv("GIT_DIR", filepath.Join(other, ".git"))
+	t.Setenv("GIT_INDEX_FILE", filepath.Join(other, ".git", "index"))
+	outcome := run(t, t.Context(), gate(sh("a", `test -z "$GIT_DIR$GIT_INDEX_FILE" && git rev-parse --show-toplevel`)), gates.Options{Root: root})
+	assert.Equal(t, outcome.ExitCode(), 0)
+	log, err := os.ReadFile(filepath.Join(outcome.Folder, "logs", "a.log"))
+	assert.NilError(t, err)
+	assert.Check(t, is.Contains(string(log), root))
+}
+
+func TestRelativeDirectoriesAreBelowTheRoot(t *testing.T) {
+	root := repository(t)
+	outcome := run(t, t.Context(), gate(step("a", green)), gates.Options{Root: root, Artifacts: "out"})
+	assert.Assert(t, strings.HasPrefix(outcome.Folder, filepath.Join(root, "out")))
+	assert.Assert(t, !outcome.Record.Stable.Source.Dirty)
+}
+
+func TestRootBelowALink(t *testing.T) {
+	root := repository(t)
+	link := filepath.Join(t.TempDir(), "link")
+	assert.NilError(t, os.Symlink(root, link))
+	var seen string
+	run(t, t.Context(), gate(step("a", func(ctx context.Context, p *gates.Pass) error { seen = p.Root; return green(ctx, p) })), gates.Options{Root: link})
+	assert.Equal(t, seen, root)
+}
+
+// The short name "latest" is no evidence: that it is taken costs no verdict.
+func TestLatestThatIsTaken(t *testing.T) {
+	root := repository(t)
+	assert.NilError(t, os.MkdirAll(filepath.Join(root, "test_artifacts", "ci", folder.Latest, "x"), 0o755))
+	note := ""
+	outcome := run(t, t.Context(), gate(step("a", green)), gates.Options{Root: root, Sink: func(e gates.Event) {
+		if e.End != nil {
+			note = e.End.Note
+		}
+	}})
+	assert.Equal(t, outcome.ExitCode(), 0)
+	assert.Check(t, is.Contains(note, folder.Latest))
 }
 
 func TestSourceThatCannotBeTold(t *testing.T) {

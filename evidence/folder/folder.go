@@ -127,6 +127,9 @@ func (f *Folder) WriteFile(name string, content []byte) error {
 	return writeWhole(f.Path(name), content)
 }
 
+// ErrTooLarge is wrapped when a file is larger than it may be.
+var ErrTooLarge = errors.New("too large")
+
 // ReadFile reads a file that a program wrote into the run folder: a regular
 // file of at most limit bytes that is really there.
 func (f *Folder) ReadFile(name string, limit int64) ([]byte, error) {
@@ -139,8 +142,11 @@ func (f *Folder) ReadFile(name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes", name, limit)
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s: %w: %d bytes, at most %d", name, ErrTooLarge, info.Size(), limit)
 	}
 	return root.ReadFile(name)
 }
@@ -327,7 +333,7 @@ func (f *Folder) MarkLatest() error {
 }
 
 // Fallback is where run folders go when they cannot go where they should: a
-// place that is most often on another file system.
+// place that is most often on another file system, and of the user's own.
 func Fallback() string {
-	return filepath.Join(os.TempDir(), "dpone_artifacts")
+	return filepath.Join(os.TempDir(), fmt.Sprintf("dpone_artifacts-%d", os.Getuid()))
 }

@@ -87,7 +87,7 @@ func TestReadFileTakesOnlyWhatIsThere(t *testing.T) {
 		assert.Assert(t, err != nil, name)
 	}
 	_, err := f.ReadFile("big", 99)
-	assert.ErrorContains(t, err, "99 bytes")
+	assert.ErrorContains(t, err, "at most 99")
 }
 
 func TestIndex(t *testing.T) {

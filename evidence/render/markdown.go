@@ -75,11 +75,11 @@ func Markdown(r *evidence.Record) string {
 	}
 	row("Command", s.Invocation.Command)
 	row("Commit", s.Source.Commit)
-	row("Ref", s.Source.Ref)
+	row("Ref", r.Volatile.Origin.Ref)
 	if s.Source.Dirty {
 		row("Working tree", "differs from the commit, "+s.Source.DirtyDigest)
 	}
-	row("Repository", s.Source.Repository)
+	row("Repository", r.Volatile.Origin.Repository)
 	row("Platform", s.Environment.OS+"/"+s.Environment.Arch+", "+s.Environment.Go)
 	for _, t := range s.Environment.Tools {
 		row("Tool", t.Name+" "+t.Version+", sha256:"+t.SHA256)

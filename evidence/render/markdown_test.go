@@ -21,11 +21,11 @@ func record(t *testing.T, steps ...evidence.Step) *evidence.Record {
 		Stable: evidence.Stable{
 			Gate:        evidence.Gate{ID: "ci", Doc: "All is well.", Runbook: "docs/runbooks.md#ci"},
 			Invocation:  evidence.Invocation{Target: "ci", Command: "mage ci", Options: json.RawMessage("{}")},
-			Source:      evidence.Source{Commit: strings.Repeat("a", 40), Ref: "refs/heads/master"},
+			Source:      evidence.Source{Commit: strings.Repeat("a", 40)},
 			Environment: evidence.Environment{OS: "linux", Arch: "amd64", Go: "go1.26.8", Tools: []evidence.Tool{{Name: "gofumpt", Version: "v0.12.0", SHA256: "cc"}}},
 			Steps:       steps,
 		},
-		Volatile: evidence.Volatile{Run: "r", Started: at, Finished: at.Add(time.Minute), DurationMS: 60000, CI: evidence.CI{Provider: "local"}},
+		Volatile: evidence.Volatile{Run: "r", Origin: evidence.Origin{Ref: "refs/heads/master"}, Started: at, Finished: at.Add(time.Minute), DurationMS: 60000, CI: evidence.CI{Provider: "local"}},
 	}
 	assert.NilError(t, r.Seal())
 	return r

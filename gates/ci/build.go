@@ -59,16 +59,20 @@ func (o Options) build() gates.Step {
 		ID: Build, Doc: "All packages build, and the gate binary is the same bytes when built elsewhere.", Runbook: o.anchor(Build), Reproduce: o.reproduce(Build),
 		Commands: func(string) ([]proc.Command, error) {
 			return []proc.Command{
-				{Name: "go", Args: []string{"build", o.Packages}},
 				listSource(),
+				// In a copy of what git knows: an ignored file that the build needs is missed there.
+				{Name: "go", Args: []string{"build", o.Packages}, Dir: "$SCRATCH/" + firstCopy},
 				o.compile(firstCopy, first, "", ""),
 				o.compile(secondCopy, second, "", ""),
 			}, nil
 		},
 		Run: func(ctx context.Context, p *gates.Pass) error {
 			const fix = "mend the code; go build ./... shows the same"
+			if err := copySource(ctx, p, p.Commands[0], firstCopy, secondCopy); err != nil {
+				return err
+			}
 			p.Progress(0, 3, "all packages")
-			findings, err := runGo(ctx, p, p.Commands[0], "ci.build", fix)
+			findings, err := runGo(ctx, p, p.Commands[1], "ci.build", fix)
 			if err != nil {
 				return err
 			}
@@ -77,9 +81,6 @@ func (o Options) build() gates.Step {
 				return nil
 			}
 			p.Check(evidence.Expect("ci.build", o.Packages, true, "builds", "builds", ""))
-			if err := copySource(ctx, p, p.Commands[1], firstCopy, secondCopy); err != nil {
-				return err
-			}
 			var digests []evidence.File
 			for i, c := range p.Commands[2:] {
 				p.Progress(i+1, 3, "gate binary")

@@ -145,7 +145,7 @@ func (o Options) gate(id, doc string) gates.Gate {
 	return gates.Gate{
 		ID: id, Doc: doc, Runbook: o.anchor(id), Area: Area, Options: o, Finally: ensureCoverage,
 		Inputs: []string{
-			"go.mod", "go.sum", ".golangci.yml",
+			"go.mod", "go.sum", ".golangci.yml", ".golangci.yaml", ".golangci.toml", ".golangci.json",
 			"magefiles/tools/gofumpt/go.mod", "magefiles/tools/gofumpt/go.sum",
 			"magefiles/tools/golangci-lint/go.mod", "magefiles/tools/golangci-lint/go.sum",
 		},

@@ -1,6 +1,7 @@
 package ci_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -210,6 +211,7 @@ func TestTest(t *testing.T) {
 		{"panic", "-- y_test.go --\npackage x\n\nimport \"testing\"\n\nfunc TestY(t *testing.T) { panic(\"boo\") }\n", nil, evidence.Fail, "ci.test", "example.com/x", "boo"},
 		{"does not compile", "-- y_test.go --\npackage x\n\nvar _ int = \"text\"\n", nil, evidence.Fail, "ci.test.build", "y_test.go:3", "cannot use"},
 		{"exit 1 outside of any test", "-- y_test.go --\npackage x\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestMain(m *testing.M) { m.Run(); os.Exit(1) }\n", nil, evidence.Fail, "ci.test.package", "example.com/x", ""},
+		{"exit 0 before any test", "-- y/y.go --\npackage y\n-- y/y_test.go --\npackage y\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestMain(*testing.M) { os.Exit(0) }\n\nfunc TestY(t *testing.T) { t.Error(\"never seen\") }\n", nil, evidence.Unverified, "ci.test.package", "example.com/x/y", "no test of it ran"},
 		{"too little covered", "-- y.go --\npackage x\n\nfunc y(n int) int {\n" + strings.Repeat("\tn++\n", 200) + "\treturn n\n}\n", nil, evidence.Fail, "ci.test.coverage", "all packages", "below 20.0%"},
 		{"no tests", "", []string{"x_test.go"}, evidence.Unverified, "", "", "no test matched"},
 		{"no packages", "", []string{"x.go", "x_test.go", "cmd"}, evidence.Unverified, "", "", "no package"},
@@ -276,6 +278,35 @@ func TestNarrowedTestsArePartial(t *testing.T) {
 	assert.Equal(t, outcome.ExitCode(), 3)
 }
 
+// Flags in the environment cannot leave tests out.
+func TestGoFlagsOfTheUserDoNotReachTheSteps(t *testing.T) {
+	t.Setenv("GOFLAGS", "-skip=TestY -json -mod=mod")
+	t.Setenv("GOOS", "windows")
+	root := plant(t, defect{files: "-- y_test.go --\npackage x\n\nimport \"testing\"\n\nfunc TestY(t *testing.T) { t.Error(\"red\") }\n"})
+	outcome := gatetest.Run(t, ci.TestGate(options), gates.Options{Root: root})
+	assert.Equal(t, outcome.ExitCode(), 1)
+	assert.Check(t, is.Contains(strings.Join(outcome.Record.Stable.Warnings, "\n"), "GOFLAGS has -skip=TestY"))
+	assert.Assert(t, strings.HasPrefix(outcome.Record.Stable.Environment.Go, "go1."))
+}
+
+func TestBadPatternIsMisuse(t *testing.T) {
+	o := options
+	o.Run = "Test("
+	_, err := gates.Run(t.Context(), ci.TestGate(o), gates.Options{Root: gatetest.Repository(t, module)})
+	var usage *gates.UsageError
+	assert.Assert(t, errors.As(err, &usage), "%v", err)
+}
+
+// A configuration above the root is not the project's.
+func TestLintTakesNoConfigurationFromAbove(t *testing.T) {
+	parent := gatetest.Repository(t, "-- .golangci.yml --\nversion: \"2\"\nlinters:\n  default: none\n  enable: [misspell]\n")
+	root := filepath.Join(parent, "sub")
+	gatetest.Write(t, root, "-- go.mod --\nmodule example.com/x\n\ngo 1.26\n-- x.go --\npackage x\n\nfunc F() int {\n\tn := 1\n\tn = 2\n\treturn n\n}\n")
+	gatetest.Commit(t, parent)
+	outcome := gatetest.Run(t, ci.LintGate(options), gates.Options{Root: root})
+	assert.Equal(t, outcome.ExitCode(), 1)
+}
+
 func TestNoCompilerSkipsOnlyTheRaceDetector(t *testing.T) {
 	t.Setenv("CC", "no-such-compiler")
 	t.Setenv("CGO_ENABLED", "0")
@@ -297,6 +328,7 @@ func TestBuild(t *testing.T) {
 		{"does not compile", "-- y.go --\npackage x\n\nfunc y() { undefined() }\n", nil, evidence.Fail, "ci.build", "y.go:3", "undefined"},
 		{"does not link", "-- cmd/z/main.go --\npackage main\n\nfunc missing()\n\nfunc main() { missing() }\n-- cmd/z/empty.s --\n", nil, evidence.Fail, "ci.build.link", "example.com/x/cmd/z", "missing"},
 		{"depends on the directory", "-- cmd/mage/content.go --\npackage main\n\nimport \"os\"\n\nfunc content() []byte {\n\tdir, _ := os.Getwd()\n\treturn []byte(dir)\n}\n", nil, evidence.Fail, "ci.build.reproducible", "gates", "sha256"},
+		{"needs an ignored file", "-- .gitignore --\n/gen.go\n-- gen.go --\npackage x\n\nconst gen = 1\n-- y.go --\npackage x\n\nvar _ = gen\n", nil, evidence.Fail, "ci.build", "y.go:3", "undefined: gen"},
 		{"gate binary breaks", "-- cmd/mage/content.go --\npackage main\n\nfunc content() []byte { panic(\"no\") }\n", nil, evidence.Unverified, "", "", "exit code"},
 		{"no packages", "", []string{"x.go", "x_test.go", "cmd"}, evidence.Unverified, "", "", "no packages"},
 	})

@@ -3,14 +3,35 @@ package ci
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/evidence/folder"
 	"github.com/dpone/dpone/gates"
 	"github.com/dpone/dpone/gates/proc"
 )
 
 const lintReport = "golangci-lint.json"
+
+// maxReport bounds the report that is read, in bytes: some 200,000 findings.
+const maxReport = 64 << 20
+
+// lintConfigs are the names that golangci-lint knows, in its order.
+var lintConfigs = []string{".golangci.yml", ".golangci.yaml", ".golangci.toml", ".golangci.json"}
+
+// lintConfig names the configuration of the source. Left to itself the linter
+// would also take one from above the root, which no record speaks of.
+func lintConfig(root string) string {
+	for _, name := range lintConfigs {
+		if _, err := os.Stat(filepath.Join(root, name)); err == nil {
+			return "--config=" + name
+		}
+	}
+	return "--no-config"
+}
 
 // lintIssues is what the step reads of golangci-lint's JSON report (version 2).
 type lintIssues struct {
@@ -34,9 +55,9 @@ func (o Options) lint() gates.Step {
 	return gates.Step{
 		ID: Lint, Doc: "The linters of .golangci.yml find nothing.", Runbook: o.anchor(Lint), Reproduce: o.reproduce(Lint),
 		Tools: pinned("golangci-lint"),
-		Commands: func(string) ([]proc.Command, error) {
+		Commands: func(root string) ([]proc.Command, error) {
 			return []proc.Command{{Name: "golangci-lint", Args: []string{
-				"run", "--build-tags=" + o.Tags, "--allow-parallel-runners",
+				"run", lintConfig(root), "--build-tags=" + o.Tags, "--allow-parallel-runners",
 				"--issues-exit-code=1", "--max-issues-per-linter=0", "--max-same-issues=0", "--show-stats=false",
 				"--output.text.path=stdout", "--output.text.colors=false", "--output.json.path=$RUN/" + lintReport, o.Packages,
 			}}}, nil
@@ -54,7 +75,11 @@ func (o Options) lint() gates.Step {
 			if code > 1 {
 				return fmt.Errorf("golangci-lint broke: %w", err)
 			}
-			raw, err := p.Folder().ReadFile(lintReport, maxOutput)
+			raw, err := p.Folder().ReadFile(lintReport, maxReport)
+			if code == 1 && errors.Is(err, folder.ErrTooLarge) {
+				p.Check(evidence.Expect("ci.lint", o.Packages, false, "more findings than can be read", "0 findings", "see the step's log"))
+				return nil
+			}
 			if err != nil {
 				return fmt.Errorf("golangci-lint's report: %w", err)
 			}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -61,6 +62,11 @@ func (o Options) test() gates.Step {
 		ID: Test, Doc: "The tests pass, shuffled and under the race detector, and cover every package.", Runbook: o.anchor(Test),
 		Reproduce: o.reproduceTest(),
 		Commands: func(string) ([]proc.Command, error) {
+			for part := range strings.SplitSeq(o.Run, "/") {
+				if _, err := regexp.Compile(part); err != nil {
+					return nil, &gates.UsageError{Problem: fmt.Sprintf("-run=%s: %v", o.Run, err)}
+				}
+			}
 			// -v is left out: with -json it loses events (golang/go#81599).
 			args := []string{"test", "-tags=" + o.Tags, "-json", "-vet=off", "-shuffle=$SEED", "-timeout=" + o.TestTimeout.String()}
 			if raceProblem() == "" {
@@ -80,25 +86,33 @@ func (o Options) test() gates.Step {
 }
 
 func (o Options) reproduceTest() string {
-	command := o.reproduce(Test)
+	if !o.partial() {
+		return o.reproduce(Test)
+	}
+	c := proc.Command{Name: "mage", Args: []string{Test}}
 	if o.Run != "" {
-		command += " -run=" + o.Run
+		c.Args = append(c.Args, "-run="+o.Run)
 	}
 	if o.Packages != "./..." {
-		command += " -pkg=" + o.Packages
+		c.Args = append(c.Args, "-pkg="+o.Packages)
 	}
-	return command
+	return c.String()
 }
 
 func (o Options) runTests(ctx context.Context, p *gates.Pass) error {
-	dirs, err := listPackages(ctx, p, p.Commands[0])
+	listed, err := listPackages(ctx, p, p.Commands[0])
 	if err != nil {
 		return err
 	}
+	dirs := listed.dirs
 	total, done, tests := len(dirs), 0, 0
+	saidNone := map[string]bool{} // packages that say they have no tests to run
 	collector := gotest.NewCollector(gotest.Limits{}, func(e gotest.Event) {
 		switch e.Action {
 		case "output", "build-output":
+			if strings.Contains(e.Output, "no tests to run") || strings.Contains(e.Output, "[no test files]") {
+				saidNone[e.Package] = true
+			}
 			p.Logf("%s", strings.TrimSuffix(e.Output, "\n"))
 		case "pass", "fail", "skip":
 			if e.Test == "" {
@@ -120,6 +134,9 @@ func (o Options) runTests(ctx context.Context, p *gates.Pass) error {
 		return runErr
 	}
 	failures := o.checkTests(p, result, dirs)
+	if runErr == nil {
+		checkSilent(p, result, listed, saidNone)
+	}
 	counts := result.Counts()
 	if runErr != nil && failures == 0 {
 		return fmt.Errorf("the tests ended badly and no test says why: %w", runErr)
@@ -149,6 +166,20 @@ func (o Options) runTests(ctx context.Context, p *gates.Pass) error {
 	}
 	p.Fact("%s", fact)
 	return nil
+}
+
+// checkSilent finds packages with test files in which no test ran and nothing
+// says why, such as one whose TestMain exits with 0 before its tests.
+func checkSilent(p *gates.Pass, result gotest.Result, listed packages, saidNone map[string]bool) {
+	ran := map[string]bool{}
+	for _, pkg := range result.Packages {
+		ran[pkg.ImportPath] = len(pkg.Tests) > 0 || pkg.Verdict == gotest.Fail || pkg.Verdict == gotest.BuildFailed
+	}
+	for _, pkg := range slices.Sorted(maps.Keys(listed.dirs)) {
+		if listed.tested[pkg] && !ran[pkg] && !saidNone[pkg] {
+			p.Check(evidence.CouldNotTell("ci.test.package", pkg, "its tests run", "the package has test files, and no test of it ran", "look at its TestMain: it has to call m.Run"))
+		}
+	}
 }
 
 // tellOtherModules names the modules below the root that have code: Go leaves
@@ -234,7 +265,7 @@ func (o Options) checkTests(p *gates.Pass, result gotest.Result, dirs map[string
 			o.checkTestBuild(p, result, pkg)
 		case pkg.Verdict == gotest.Fail && blamed == 0:
 			failures++
-			p.Check(evidence.Expect("ci.test.package", pkg.ImportPath, false, cmp.Or(clip(lastLine(pkg.Output.Text)), "the test binary failed"), "the package passes",
+			p.Check(evidence.Expect("ci.test.package", pkg.ImportPath, false, cmp.Or(clip(lastWords(pkg.Output.Text)), "the test binary failed"), "the package passes",
 				fmt.Sprintf("go test -tags=%s%s ./%s", o.Tags, race, dir)))
 			p.Show(fmt.Sprintf("--- %s\n%s\n", pkg.ImportPath, pkg.Output.Text))
 		case pkg.Verdict == gotest.Unfinished:
@@ -304,6 +335,10 @@ func (o Options) checkCoverage(p *gates.Pass, dirs map[string]string, failed boo
 			continue // nothing to cover: no statements
 		}
 		p.Measure(atLeast("ci.test.coverage.package", pkg, s.Percent(), o.MinPackageCoverage, fix), percent(s.Percent()))
+	}
+	if profile.Total().Total == 0 {
+		p.Check(evidence.Skipped("ci.test.coverage", "all packages", "at least "+percent(o.MinCoverage), "there is no statement to cover", "none needed"))
+		return "", nil
 	}
 	total := profile.Total().Percent()
 	p.Measure(atLeast("ci.test.coverage", "all packages", total, o.MinCoverage, fix), percent(total))
@@ -383,6 +418,22 @@ func clip(s string) string {
 		return string(runes[:200]) + "..."
 	}
 	return s
+}
+
+// lastWords is the last line that says why a test binary failed. What go test
+// adds after it holds times and seeds.
+func lastWords(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	for _, line := range slices.Backward(lines) {
+		line = strings.TrimSpace(line)
+		noise := line == "" || line == "PASS" || slices.ContainsFunc([]string{"FAIL", "exit status ", "coverage:", "-test.shuffle", "ok "}, func(prefix string) bool {
+			return strings.HasPrefix(line, prefix)
+		})
+		if !noise {
+			return line
+		}
+	}
+	return ""
 }
 
 func lastLine(s string) string {

@@ -12,29 +12,37 @@ import (
 
 // listCommand lists the packages that a step is about, with their directories.
 func (o Options) listCommand() proc.Command {
-	return proc.Command{Name: "go", Args: []string{"list", "-tags=" + o.Tags, "-f", "{{.ImportPath}} {{.Dir}}", o.Packages}}
+	const format = "{{.ImportPath}} {{len .TestGoFiles}}+{{len .XTestGoFiles}} {{.Dir}}"
+	return proc.Command{Name: "go", Args: []string{"list", "-tags=" + o.Tags, "-f", format, o.Packages}}
+}
+
+// packages are those that a step is about.
+type packages struct {
+	dirs   map[string]string // by import path, relative to the root
+	tested map[string]bool   // has test files
 }
 
 // listPackages runs listCommand. No package at all is [gates.ErrNothingRan].
-func listPackages(ctx context.Context, p *gates.Pass, c proc.Command) (map[string]string, error) {
+func listPackages(ctx context.Context, p *gates.Pass, c proc.Command) (packages, error) {
 	// Not shown when the step fails: the list is no part of what went wrong.
 	list := &proc.Buffer{Max: maxOutput}
 	if _, err := p.Exec(ctx, c, proc.Options{Stdout: list}); err != nil {
-		return nil, fmt.Errorf("list the packages: %w", err)
+		return packages{}, fmt.Errorf("list the packages: %w", err)
 	}
 	if list.Over {
-		return nil, fmt.Errorf("list the packages: more than %d bytes: %w", maxOutput, proc.ErrOutput)
+		return packages{}, fmt.Errorf("list the packages: more than %d bytes: %w", maxOutput, proc.ErrOutput)
 	}
-	dirs := map[string]string{}
+	found := packages{dirs: map[string]string{}, tested: map[string]bool{}}
 	for line := range strings.Lines(list.String()) {
-		if pkg, dir, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
-			dirs[pkg] = relative(p.Root, dir)
+		if fields := strings.SplitN(strings.TrimSpace(line), " ", 3); len(fields) == 3 {
+			found.dirs[fields[0]] = relative(p.Root, fields[2])
+			found.tested[fields[0]] = fields[1] != "0+0"
 		}
 	}
-	if len(dirs) == 0 {
-		return nil, fmt.Errorf("%w: there is no package in %s", gates.ErrNothingRan, c.Args[len(c.Args)-1])
+	if len(found.dirs) == 0 {
+		return packages{}, fmt.Errorf("%w: there is no package in %s", gates.ErrNothingRan, c.Args[len(c.Args)-1])
 	}
-	return dirs, nil
+	return found, nil
 }
 
 // vet holds that the source type-checks and go vet finds nothing. Its -json
@@ -49,8 +57,11 @@ func (o Options) vet() gates.Step {
 			}, nil
 		},
 		Run: func(ctx context.Context, p *gates.Pass) error {
-			packages, err := listPackages(ctx, p, p.Commands[0])
+			found, err := listPackages(ctx, p, p.Commands[0])
 			if err != nil {
+				return err
+			}
+			if err := tellOtherModules(p); err != nil {
 				return err
 			}
 			findings, err := runGo(ctx, p, p.Commands[1], "ci.vet", "mend the code; go doc cmd/vet explains the checks")
@@ -60,9 +71,9 @@ func (o Options) vet() gates.Step {
 			if findings == 0 {
 				p.Check(evidence.Expect("ci.vet", o.Packages, true, "no findings", "no findings", ""))
 			}
-			p.Fact("%s", count(len(packages), "package"))
+			p.Fact("%s", count(len(found.dirs), "package"))
 			if findings > 0 {
-				p.Fact("%s in %s", count(findings, "finding"), count(len(packages), "package"))
+				p.Fact("%s in %s", count(findings, "finding"), count(len(found.dirs), "package"))
 			}
 			return nil
 		},

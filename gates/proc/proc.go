@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -42,21 +43,21 @@ type Command struct {
 func (c Command) String() string {
 	words := make([]string, 0, len(c.Env)+1+len(c.Args))
 	for _, word := range c.Env {
-		words = append(words, quote(word))
+		words = append(words, Quote(word))
 	}
-	words = append(words, quote(c.Name))
+	words = append(words, Quote(c.Name))
 	for _, word := range c.Args {
-		words = append(words, quote(word))
+		words = append(words, Quote(word))
 	}
 	line := strings.Join(words, " ")
 	if c.Dir != "" && c.Dir != "." {
-		line = "(cd " + quote(filepath.ToSlash(c.Dir)) + " && " + line + ")"
+		line = "(cd " + Quote(filepath.ToSlash(c.Dir)) + " && " + line + ")"
 	}
 	return line
 }
 
-// quote leaves $NAME readable: the placeholders of a plan are to be seen.
-func quote(word string) string {
+// Quote is a word as a POSIX shell takes it. It leaves $NAME readable: the placeholders of a plan are to be seen.
+func Quote(word string) string {
 	if word != "" && strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%^$") == "" {
 		return word
 	}
@@ -138,7 +139,7 @@ func Run(ctx context.Context, root string, c Command, o Options) (Result, error)
 	}
 	cmd := exec.Command(c.Name, c.Args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), c.Env...)
+	cmd.Env = append(surroundings(), c.Env...)
 	// Children that outlive the program would keep the pipes open for ever.
 	cmd.WaitDelay = Grace
 
@@ -202,6 +203,24 @@ func Run(ctx context.Context, root string, c Command, o Options) (Result, error)
 		return result, &BrokenError{Command: line, Reason: "killed: " + exit.String(), Err: err, Tail: result.Tail}
 	}
 	return result, &BrokenError{Command: line, Reason: err.Error(), Err: err, Tail: result.Tail}
+}
+
+// repositoryVariables lead git to the repository of whoever started us, a hook
+// for example, instead of the one of the working directory
+// (git rev-parse --local-env-vars).
+var repositoryVariables = []string{
+	"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT",
+	"GIT_OBJECT_DIRECTORY", "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE",
+	"GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_PREFIX", "GIT_SHALLOW_FILE",
+	"GIT_COMMON_DIR", "GIT_INTERNAL_SUPER_PREFIX",
+}
+
+// surroundings is the environment that children get.
+func surroundings() []string {
+	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return slices.Contains(repositoryVariables, name)
+	})
 }
 
 // ErrOutput is wrapped when a program printed more than can be taken.

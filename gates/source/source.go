@@ -58,17 +58,28 @@ func Root(dir string) string {
 	return dir
 }
 
+// State is what a tree is.
+type State struct {
+	evidence.Source
+	evidence.Origin
+}
+
 // State asks git what the tree is, and returns it with the paths that differ
 // from HEAD. An error says why that cannot be told: no git, no repository, no
 // commit yet; what could be told is returned with it.
-func (t Tree) State(ctx context.Context) (evidence.Source, []Change, error) {
-	var s evidence.Source
+func (t Tree) State(ctx context.Context) (State, []Change, error) {
+	var s State
 	var status, repo, remote string
+	var hidden []Change
 	var changes []Change
 	// Three questions at once: a run is not to wait for git three times.
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		status, changes, err = t.status(groupCtx)
+		return err
+	})
+	group.Go(func() (err error) {
+		hidden, err = t.hidden(groupCtx)
 		return err
 	})
 	group.Go(func() (err error) {
@@ -85,6 +96,7 @@ func (t Tree) State(ctx context.Context) (evidence.Source, []Change, error) {
 	if err := group.Wait(); err != nil {
 		return s, changes, err
 	}
+	changes = append(changes, hidden...)
 	s.Repository = withoutCredentials(remote)
 	s.Shallow = repo == "true"
 	s.Dirty = len(changes) > 0
@@ -123,7 +135,35 @@ type Change struct {
 // excluded paths are not listed.
 func (t Tree) Changes(ctx context.Context) ([]Change, error) {
 	_, changes, err := t.status(ctx)
-	return changes, err
+	if err != nil {
+		return nil, err
+	}
+	hidden, err := t.hidden(ctx)
+	return append(changes, hidden...), err
+}
+
+// hidden lists files that git was told not to look at (skip-worktree,
+// assume-unchanged) although they are there and take part.
+func (t Tree) hidden(ctx context.Context) ([]Change, error) {
+	out, err := t.git(ctx, "ls-files", "-v", "-z")
+	if err != nil {
+		return nil, explain(err)
+	}
+	var changes []Change
+	for entry := range strings.SplitSeq(string(out), "\x00") {
+		tag, name, ok := strings.Cut(entry, " ")
+		if !ok || tag != "S" && tag == strings.ToUpper(tag) {
+			continue
+		}
+		content, err := state(filepath.Join(t.root, filepath.FromSlash(name)))
+		if err != nil {
+			return nil, fmt.Errorf("file hidden from git: %w", err)
+		}
+		if content != absent {
+			changes = append(changes, Change{Path: name, Status: "hidden", State: content})
+		}
+	}
+	return changes, nil
 }
 
 // status reads "git status --porcelain=v2 -z" (git-status(1), "Porcelain
@@ -131,7 +171,7 @@ func (t Tree) Changes(ctx context.Context) ([]Change, error) {
 func (t Tree) status(ctx context.Context) (string, []Change, error) {
 	args := []string{
 		"status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames",
-		"--", ":/", ":(exclude,top,glob)**/" + MageMain,
+		"--", ":/", ":(exclude)" + MageMain, ":(exclude)magefiles/" + MageMain,
 	}
 	for _, path := range t.exclude {
 		args = append(args, ":(exclude)"+filepath.ToSlash(path))
@@ -205,10 +245,13 @@ func Differences(before, after []Change) []string {
 	return paths
 }
 
+// absent is the state of a path at which there is nothing.
+const absent = "absent"
+
 func state(path string) (string, error) {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "absent", nil
+		return absent, nil
 	}
 	if err != nil {
 		return "", err
@@ -266,13 +309,14 @@ func (t Tree) git(ctx context.Context, args ...string) ([]byte, error) {
 func explain(err error) error {
 	var broken *proc.BrokenError
 	var exit *proc.ExitError
+	// The command line of git would hide what is wrong.
 	switch {
-	case errors.As(err, &broken) && errors.Is(err, fs.ErrNotExist), errors.As(err, &broken) && strings.Contains(broken.Reason, "not installed"):
-		return fmt.Errorf("git is not installed, so the commit cannot be told; install git: %w", err)
+	case errors.As(err, &broken) && strings.Contains(broken.Reason, "not installed"):
+		return errors.New("git is not installed, so the commit cannot be told; install git")
 	case errors.As(err, &exit) && strings.Contains(exit.Tail, "not a git repository"):
-		return fmt.Errorf("this is not a git repository, so the commit cannot be told; run git init and commit: %w", err)
+		return errors.New("this is not a git repository, so the commit cannot be told; run git init and commit")
 	case errors.As(err, &exit) && strings.Contains(exit.Tail, "dubious ownership"):
-		return fmt.Errorf("git does not trust the owner of this directory; run git config --global --add safe.directory DIR: %w", err)
+		return errors.New("git does not trust the owner of this directory; run git config --global --add safe.directory DIR")
 	}
 	return err
 }

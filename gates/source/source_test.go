@@ -49,14 +49,23 @@ func TestStateOfACleanTree(t *testing.T) {
 
 func TestDirtySeesEveryKindOfChange(t *testing.T) {
 	kinds := map[string]func(t *testing.T, dir string){
-		"edit":            func(t *testing.T, dir string) { write(t, filepath.Join(dir, "a.txt"), "b\n") },
-		"untracked":       func(t *testing.T, dir string) { write(t, filepath.Join(dir, "new file"), "b\n") },
-		"delete":          func(t *testing.T, dir string) { assert.NilError(t, os.Remove(filepath.Join(dir, "a.txt"))) },
-		"staged":          func(t *testing.T, dir string) { write(t, filepath.Join(dir, "s"), "s"); git(t, dir, "add", "s") },
-		"executable":      func(t *testing.T, dir string) { assert.NilError(t, os.Chmod(filepath.Join(dir, "a.txt"), 0o755)) },
-		"symbolic link":   func(t *testing.T, dir string) { assert.NilError(t, os.Symlink("a.txt", filepath.Join(dir, "l"))) },
-		"renamed":         func(t *testing.T, dir string) { git(t, dir, "mv", "a.txt", "ä b.txt") },
-		"in a new folder": func(t *testing.T, dir string) { write(t, filepath.Join(dir, "x/y/z"), "z") },
+		"edit":          func(t *testing.T, dir string) { write(t, filepath.Join(dir, "a.txt"), "b\n") },
+		"untracked":     func(t *testing.T, dir string) { write(t, filepath.Join(dir, "new file"), "b\n") },
+		"delete":        func(t *testing.T, dir string) { assert.NilError(t, os.Remove(filepath.Join(dir, "a.txt"))) },
+		"staged":        func(t *testing.T, dir string) { write(t, filepath.Join(dir, "s"), "s"); git(t, dir, "add", "s") },
+		"executable":    func(t *testing.T, dir string) { assert.NilError(t, os.Chmod(filepath.Join(dir, "a.txt"), 0o755)) },
+		"symbolic link": func(t *testing.T, dir string) { assert.NilError(t, os.Symlink("a.txt", filepath.Join(dir, "l"))) },
+		"skip-worktree": func(t *testing.T, dir string) {
+			git(t, dir, "update-index", "--skip-worktree", "a.txt")
+			write(t, filepath.Join(dir, "a.txt"), "b\n")
+		},
+		"assume-unchanged": func(t *testing.T, dir string) {
+			git(t, dir, "update-index", "--assume-unchanged", "a.txt")
+			write(t, filepath.Join(dir, "a.txt"), "b\n")
+		},
+		"named like mage's file": func(t *testing.T, dir string) { write(t, filepath.Join(dir, "pkg", source.MageMain), "package x\n") },
+		"renamed":                func(t *testing.T, dir string) { git(t, dir, "mv", "a.txt", "ä b.txt") },
+		"in a new folder":        func(t *testing.T, dir string) { write(t, filepath.Join(dir, "x/y/z"), "z") },
 	}
 	for name, change := range kinds {
 		t.Run(name, func(t *testing.T) {

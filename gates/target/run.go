@@ -4,6 +4,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -18,7 +19,9 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/proc"
 	"github.com/dpone/dpone/gates/source"
 	"github.com/dpone/dpone/gates/terminal"
 )
@@ -100,7 +103,9 @@ func Run(ctx context.Context, g gates.Gate, f Flags) error {
 	}
 	page, err := summary()
 	if err != nil {
-		return fmt.Errorf("GITHUB_STEP_SUMMARY: %w", err)
+		// The page is for readers; the verdict does not hang on it.
+		fmt.Fprintf(os.Stderr, "the step summary is not written: GITHUB_STEP_SUMMARY: %v\n", err)
+		page = discard{}
 	}
 	defer page.Close()
 	screen := terminal.New(terminal.Options{
@@ -122,8 +127,9 @@ func Run(ctx context.Context, g gates.Gate, f Flags) error {
 		return &NotGreenError{Target: g.ID, Status: code, Verdict: verdict}
 	}
 	if err := screen.Err(); err != nil && !errors.Is(err, syscall.EPIPE) {
-		// The verdict stands in the record; whoever closed the pipe knows.
-		return fmt.Errorf("show the run: %w", err)
+		// Whoever closed the pipe knows; any other reader was shown less than there is.
+		fmt.Fprintf(os.Stderr, "show the run: %v\n", err)
+		return &NotGreenError{Target: g.ID, Status: evidence.Unverified.ExitCode(), Verdict: evidence.Unverified.String()}
 	}
 	return nil
 }
@@ -178,6 +184,10 @@ func (discard) Close() error                { return nil }
 // whole line.
 func commandLine(argv []string, id string) string {
 	words := []string{"mage", id}
+	argv = slices.Clone(argv)
+	for i := range argv {
+		argv[i] = proc.Quote(argv[i])
+	}
 	at := slices.IndexFunc(argv[1:], func(arg string) bool { return strings.EqualFold(arg, id) })
 	if at < 0 {
 		return strings.Join(append([]string{"mage"}, argv[1:]...), " ")
@@ -198,7 +208,11 @@ const parentPoll = 200 * time.Millisecond
 func untilSignal(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	// A reader that goes away (| head) must not end the run before its record:
+	// with a channel for it, SIGPIPE becomes an error of the write.
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
 	done := make(chan struct{})
 	// Only mage is watched: a compiled binary may outlive the shell that started it.
 	var tick <-chan time.Time
@@ -210,11 +224,8 @@ func untilSignal(parent context.Context) (context.Context, func()) {
 		for {
 			select {
 			case got := <-signals:
-				name := "SIGINT"
-				if got == syscall.SIGTERM {
-					name = "SIGTERM"
-				}
-				cancel(&gates.SignalError{Name: name})
+				names := map[os.Signal]string{syscall.SIGTERM: "SIGTERM", syscall.SIGHUP: "SIGHUP", syscall.SIGQUIT: "SIGQUIT"}
+				cancel(&gates.SignalError{Name: cmp.Or(names[got], "SIGINT")})
 				return
 			case <-tick:
 				if os.Getppid() != mage {
@@ -228,6 +239,7 @@ func untilSignal(parent context.Context) (context.Context, func()) {
 	}()
 	return ctx, func() {
 		signal.Stop(signals)
+		signal.Stop(pipes)
 		close(done)
 		cancel(nil)
 	}

@@ -1,3 +1,5 @@
+//go:build unix
+
 package target_test
 
 import (
@@ -104,6 +106,17 @@ func record(t *testing.T, root string) *evidence.Record {
 	return found
 }
 
+// A reader that goes away does not cost the record.
+func TestClosedPipe(t *testing.T) {
+	root := module(t)
+	program := filepath.Join(t.TempDir(), "runner")
+	command(t, root, "go", "tool", "mage", "-compile", program)
+	cmd := exec.Command("sh", "-c", program+" red | true; sleep 1")
+	cmd.Dir, cmd.Env = root, clean("DPONE_OUTPUT=plain")
+	assert.NilError(t, cmd.Run())
+	assert.Equal(t, record(t, root).Verdict, evidence.Fail)
+}
+
 // TestSignalsThroughMage stops mage as a person, a workflow and a supervisor
 // do. mage itself does not pass SIGTERM on, so its end is watched.
 func TestSignalsThroughMage(t *testing.T) {
@@ -119,6 +132,7 @@ func TestSignalsThroughMage(t *testing.T) {
 		"SIGTERM to mage":   {syscall.SIGTERM, false, -1},
 		"SIGTERM to group":  {syscall.SIGTERM, true, -1},
 		"SIGKILL to mage":   {syscall.SIGKILL, false, -1},
+		"compiled, SIGHUP":  {syscall.SIGHUP, false, 129},
 		"compiled, SIGTERM": {syscall.SIGTERM, false, 143},
 		"compiled, SIGINT":  {syscall.SIGINT, false, 130},
 	} {

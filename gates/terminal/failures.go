@@ -9,6 +9,7 @@ import (
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/evidence/folder"
 	"github.com/dpone/dpone/evidence/render"
+	"github.com/dpone/dpone/gates"
 	"github.com/dpone/dpone/gates/proc"
 )
 
@@ -108,7 +109,8 @@ func (p *Printer) output(b *strings.Builder, id, output string) {
 }
 
 // remarks are what a reviewer should know besides the verdicts.
-func (p *Printer) remarks(b *strings.Builder, record *evidence.Record) {
+func (p *Printer) remarks(b *strings.Builder, end *gates.RunEnd) {
+	record := end.Record
 	if record == nil {
 		return
 	}
@@ -122,13 +124,17 @@ func (p *Printer) remarks(b *strings.Builder, record *evidence.Record) {
 			skips = append(skips, s.Subject+": "+s.Reason)
 		}
 	}
+	notes := slices.Clone(record.Volatile.Notes)
+	if end.Note != "" {
+		notes = append(notes, end.Note)
+	}
 	kinds := []struct {
 		word, colour string
 		texts        []string
 	}{
 		{"warn", yellow, record.Stable.Warnings},
 		{"skip", dim, skips},
-		{"note", dim, record.Volatile.Notes},
+		{"note", dim, notes},
 	}
 	if len(slices.Concat(kinds[0].texts, kinds[1].texts, kinds[2].texts)) > 0 {
 		p.line(b, "")

@@ -157,7 +157,7 @@ func (p *Printer) finishRun(b *strings.Builder, e gates.Event) {
 	}
 	steps := p.steps(end.Record)
 	p.failures(b, steps, end.Folder)
-	p.remarks(b, end.Record)
+	p.remarks(b, end)
 	if p.opts.Mode == GitHub {
 		p.annotate(b, steps)
 	}

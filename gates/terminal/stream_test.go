@@ -33,7 +33,7 @@ func newStream(target string, steps ...string) *stream {
 	s.record.Stable = evidence.Stable{
 		Gate:       evidence.Gate{ID: target, Doc: "The tree is sound.", Runbook: "docs/runbooks.md#" + target},
 		Invocation: evidence.Invocation{Target: target, Command: "mage " + target, Options: json.RawMessage("{}")},
-		Source:     evidence.Source{Commit: testCommit, Ref: "refs/heads/main"},
+		Source:     evidence.Source{Commit: testCommit},
 		Environment: evidence.Environment{
 			OS: "linux", Arch: "amd64", Go: "go1.26.8", Tools: []evidence.Tool{},
 		},

@@ -118,17 +118,33 @@ func (c Cache) Resolve(ctx context.Context, t Tool, output io.Writer, building f
 	if runtime.GOOS == "windows" {
 		binary += ".exe"
 	}
-	if _, err := os.Stat(binary); err != nil {
+	file, err := intact(binary)
+	if err != nil {
 		if err := c.build(ctx, t, spec, home, binary, output, building); err != nil {
 			return Binary{}, err
 		}
-	}
-	file, err := folder.Digest(binary)
-	if err != nil {
-		return Binary{}, fmt.Errorf("tool %s: %w", t.Name, err)
+		if file, err = intact(binary); err != nil {
+			return Binary{}, fmt.Errorf("tool %s: %w", t.Name, err)
+		}
 	}
 	return Binary{Path: binary, Tool: evidence.Tool{Name: t.Name, Version: spec.Version, SHA256: file.SHA256}}, nil
 }
+
+// intact digests a binary of the cache and compares with the digest that was
+// written when it was built: a damaged or exchanged one is built again.
+func intact(binary string) (evidence.File, error) {
+	want, err := os.ReadFile(binary + digestSuffix)
+	if err != nil {
+		return evidence.File{}, err
+	}
+	file, err := folder.Digest(binary)
+	if err == nil && file.SHA256 != string(want) {
+		err = fmt.Errorf("%s is not what was built", binary)
+	}
+	return file, err
+}
+
+const digestSuffix = ".sha256"
 
 // key is the digest of all that decides the binary.
 func (c Cache) key(s Spec) string {
@@ -149,7 +165,7 @@ func (c Cache) build(ctx context.Context, t Tool, spec Spec, home, binary string
 		return fmt.Errorf("tool cache: %w", err)
 	}
 	defer unlock()
-	if _, err := os.Stat(binary); err == nil {
+	if _, err := intact(binary); err == nil {
 		return nil // another process built it while we waited
 	}
 	building(spec)
@@ -173,7 +189,14 @@ func (c Cache) build(ctx context.Context, t Tool, spec Spec, home, binary string
 		}
 		return fmt.Errorf("%w: %s %s: %w", ErrBuild, t.Name, spec.Version, err)
 	}
-	if err := os.Rename(tmp, binary); err != nil {
+	file, err := folder.Digest(tmp)
+	if err == nil {
+		err = os.WriteFile(binary+digestSuffix, []byte(file.SHA256), 0o644)
+	}
+	if err == nil {
+		err = os.Rename(tmp, binary)
+	}
+	if err != nil {
 		return fmt.Errorf("tool cache: %w", err)
 	}
 	return nil

@@ -53,6 +53,12 @@ func TestBuiltOnceByManyAtOnce(t *testing.T) {
 	}
 	assert.Equal(t, binaries[0].Version, "v1.17.2")
 	assert.Equal(t, len(binaries[0].SHA256), 64)
+	// A binary that is not what was built is not used.
+	assert.NilError(t, os.WriteFile(binaries[0].Path, []byte("#!/bin/sh\nexit 0\n"), 0o755))
+	again, err := cache.Resolve(t.Context(), pinned(t), &bytes.Buffer{}, func(tool.Spec) { builds++ })
+	assert.NilError(t, err)
+	assert.Equal(t, builds, 2)
+	assert.Equal(t, again, binaries[0])
 	out, err := exec.Command(binaries[0].Path, "-version").CombinedOutput()
 	assert.NilError(t, err, "%s", out)
 }
