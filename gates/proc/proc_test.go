@@ -76,7 +76,7 @@ func TestCancelled(t *testing.T) {
 	begin := time.Now()
 	_, err := proc.Run(ctx, ".", sh("sleep 60"), proc.Options{})
 	assert.ErrorIs(t, err, cause)
-	assert.Assert(t, time.Since(begin) < proc.Grace)
+	assert.Assert(t, time.Since(begin) < 30*time.Second)
 	_, err = proc.Run(ctx, ".", sh("touch /never"), proc.Options{})
 	assert.ErrorIs(t, err, cause)
 }
@@ -86,7 +86,7 @@ func TestPipesHeldOpen(t *testing.T) {
 	begin := time.Now()
 	_, err := proc.Run(t.Context(), ".", sh("sleep 60 & exit 0"), proc.Options{Output: &bytes.Buffer{}})
 	assert.NilError(t, err)
-	assert.Assert(t, time.Since(begin) < 10*time.Second)
+	assert.Assert(t, time.Since(begin) < 30*time.Second)
 }
 
 func TestCommandLine(t *testing.T) {

@@ -102,7 +102,7 @@ func record(t *testing.T, root string) *evidence.Record {
 			return poll.Error(err)
 		}
 		return poll.Success()
-	}, poll.WithTimeout(20*time.Second), poll.WithDelay(50*time.Millisecond))
+	}, poll.WithTimeout(60*time.Second), poll.WithDelay(50*time.Millisecond))
 	return found
 }
 
@@ -173,7 +173,7 @@ func TestSignalsThroughMage(t *testing.T) {
 					return poll.Continue("still there: %s", out)
 				}
 				return poll.Success()
-			}, poll.WithTimeout(10*time.Second))
+			}, poll.WithTimeout(30*time.Second))
 			assert.Check(t, is.Len(r.Stable.Blockers, 1))
 		})
 	}

@@ -69,6 +69,9 @@ func colourOf(v evidence.Verdict) string {
 // oneLine makes text from outside safe to show in a line of ours: nothing that
 // a terminal obeys, no line breaks, not without end.
 func (p *Printer) oneLine(text string) string {
+	if len(text) > 8*maxLine {
+		text = text[:8*maxLine] // more than will be shown; the rest need not be worked on
+	}
 	return cut(strings.Join(strings.Fields(proc.Printable(text)), " "), maxLine, p.style.ellipsis)
 }
 
