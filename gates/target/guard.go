@@ -165,12 +165,14 @@ func parseInvocation(argv, environ []string) (invocation, error) {
 	help := flags.Bool("h", envBool("MAGEFILE_HELP"), "")
 	flags.DurationVar(&inv.timeout, "t", envTimeout, "")
 	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
+	asked := errors.Is(err, flag.ErrHelp) // by a flag, and not by a variable
+	if asked {
 		*help, err = true, nil // -help, which the flag package knows without being told
 	}
 	inv.args, inv.skipped = flags.Args(), len(args)-flags.NArg()
+	flags.Visit(func(f *flag.Flag) { asked = asked || (f.Name == "l" && *list) || (f.Name == "h" && *help) })
 	inv.runsNothing = *list || *help
-	if inv.startedByMage() && len(args) > 0 {
+	if inv.startedByMage() && len(args) > 0 && !asked {
 		// mage lists and helps on its own; it starts the binary to run targets.
 		inv.runsNothing = false
 	}

@@ -255,6 +255,7 @@ func TestCheckCommandLine_environment(t *testing.T) {
 		{name: "CI is no bool", argv: []string{"./ci"}, environ: []string{"CI=yes"}},
 		{name: "target in CI", argv: []string{"./ci", "lint"}, environ: []string{"CI=true"}},
 		{name: "list in CI", argv: []string{"./ci", "-l"}, environ: []string{"CI=true"}},
+		{name: "list by a flag, started from a target", argv: []string{"./ci", "-l"}, environ: []string{"MAGEFILE_GOCMD=go"}},
 		{name: "list in CI by variable", argv: []string{"./ci"}, environ: []string{"CI=1", "MAGEFILE_LIST=1"}},
 		{name: "help by variable", argv: []string{"./ci", "nope"}, environ: []string{"MAGEFILE_HELP=1"}},
 		{
