@@ -67,6 +67,10 @@ type Step struct {
 	After []string
 	// Timeout ends the step; 0 means no limit of its own.
 	Timeout time.Duration
+	// Background says that the step's programs give way to those of other steps
+	// when processors are short: the run is as long as its longest step, so the
+	// others can wait for what that one leaves over.
+	Background bool
 	// Reproduce is the command that runs just this step; "mage <ID>" if empty.
 	Reproduce string
 	// Tools are built, or found in the cache, before Run; a command whose Name

@@ -47,6 +47,8 @@ type Pass struct {
 	Before    []source.Change
 	BeforeErr error
 
+	background bool
+
 	folder   *folder.Folder
 	vars     *strings.Replacer
 	planned  map[string]bool
@@ -241,7 +243,7 @@ func (p *Pass) Exec(ctx context.Context, c proc.Command, o proc.Options) (proc.R
 	if o.Output != nil {
 		keep = io.MultiWriter(keep, o.Output)
 	}
-	o.Output, o.Line = io.MultiWriter(keep, p.log), line
+	o.Output, o.Line, o.Background = io.MultiWriter(keep, p.log), line, p.background
 	result, err := proc.Run(ctx, p.Root, run, o)
 	if code, ok := proc.ExitCode(err); ok {
 		p.Logf("exit code %d after %s", code, result.Duration.Round(1e6))

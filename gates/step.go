@@ -75,7 +75,7 @@ func (r *runner) work(ctx context.Context, n *node) nodeResult {
 	pass := &Pass{
 		Root: r.opts.Root, Scratch: scratch, Commands: n.commands,
 		Tree: r.tree, Before: r.before, BeforeErr: r.srcErr,
-		folder: r.folder, log: log,
+		folder: r.folder, log: log, background: n.step.Background,
 		planned: map[string]bool{}, binaries: map[string]tool.Binary{}, perKind: map[evidence.Verdict]int{},
 		emit: func(p Progress) {
 			// A full queue drops a progress line, never holds up the work.

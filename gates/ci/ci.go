@@ -94,14 +94,15 @@ const (
 	Cross   = "ci:cross"
 )
 
-// Gate is the default gate. The longest steps come first, so that with few
-// processors the short ones fill the gaps beside them.
+// Gate is the default gate. The longest step comes first and the others give
+// way to it, so that with few processors they fill the gaps beside it.
 func Gate(o Options) gates.Gate {
 	o = o.withDefaults()
 	steps := []gates.Step{o.test(), o.lint(), o.build(), o.vet(), o.modules(), o.format()}
 	tree := o.tree(sinceStart)
-	for _, step := range steps {
+	for i, step := range steps {
 		tree.After = append(tree.After, step.ID)
+		steps[i].Background = i > 0
 	}
 	g := o.gate("ci", "The source is tidy, formatted, free of findings, tested and builds reproducibly, and looking changed nothing.")
 	g.Steps = append(steps, tree)

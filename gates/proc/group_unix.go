@@ -13,6 +13,12 @@ func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 }
 
+// lowerPriority is nice(1) for the group. It ignores the error: the program
+// then only runs as any other does.
+func lowerPriority(cmd *exec.Cmd) {
+	_ = syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, 10)
+}
+
 func terminateGroup(cmd *exec.Cmd) {
 	signalGroup(cmd, syscall.SIGTERM)
 }

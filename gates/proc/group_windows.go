@@ -12,6 +12,9 @@ func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }
 
+// lowerPriority does nothing: the program runs as any other does.
+func lowerPriority(*exec.Cmd) {}
+
 // terminateGroup ends the tree at once: Windows has no signal that asks.
 func terminateGroup(cmd *exec.Cmd) {
 	// taskkill follows parent links, which a plain kill does not.

@@ -84,6 +84,8 @@ type Options struct {
 	// Capture keeps up to that many bytes of the standard output in
 	// Result.Stdout, besides what Stdout or Output get. More than that is an error.
 	Capture int
+	// Background lets the program give way to others when processors are short.
+	Background bool
 	// Line is how errors call the command; the command itself if empty.
 	Line string
 }
@@ -160,6 +162,9 @@ func Run(ctx context.Context, root string, c Command, o Options) (Result, error)
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
 		return Result{}, &BrokenError{Command: line, Reason: startReason(c.Name, dir, err), Err: err}
+	}
+	if o.Background {
+		lowerPriority(cmd)
 	}
 	done := make(chan struct{})
 	stopped := make(chan struct{})

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +70,21 @@ func TestErrorsSayWhetherTheProgramCouldBeAsked(t *testing.T) {
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestBackground(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no nice(1)")
+	}
+	niceness := func(background bool) int {
+		// The shell waits until the priority is set, which is after it started.
+		result, err := proc.Run(t.Context(), ".", sh("sleep 0.3; nice"), proc.Options{Capture: 10, Background: background})
+		assert.NilError(t, err)
+		n, err := strconv.Atoi(strings.TrimSpace(string(result.Stdout)))
+		assert.NilError(t, err)
+		return n
+	}
+	assert.Assert(t, niceness(true) > niceness(false) || niceness(false) >= 10)
+}
 
 func TestCancelled(t *testing.T) {
 	cause := errors.New("because")
