@@ -1,7 +1,5 @@
 package gates
 
-import "path/filepath"
-
 // Plan is what a run would do.
 type Plan struct {
 	Gate, Doc, Command string
@@ -31,10 +29,6 @@ func MakePlan(g Gate, o Options) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	root, err := filepath.Abs(o.Root)
-	if err != nil {
-		return Plan{}, misuse("root %q: %v", o.Root, err)
-	}
 	plan := Plan{Gate: g.ID, Doc: g.Doc, Command: r.opts.Command, Jobs: r.opts.Jobs}
 	if o.Timeout > 0 {
 		plan.Timeout = o.Timeout.String()
@@ -44,7 +38,7 @@ func MakePlan(g Gate, o Options) (Plan, error) {
 			ID: n.step.ID, Doc: n.step.Doc, Needs: n.step.Needs, After: n.step.After,
 			LeftOut: !r.selected[n.step.ID],
 		}
-		for _, t := range n.step.tools(root) {
+		for _, t := range n.step.tools(r.opts.Root) {
 			spec, err := t.Read()
 			if err != nil {
 				step.Problem = err.Error()

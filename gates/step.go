@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -139,9 +140,11 @@ func runStep(ctx context.Context, n *node, pass *Pass, cacheDir, goVer string) (
 	if n.planErr != nil {
 		return n.planErr
 	}
+	// The output of a tool's build goes where that of a command goes.
+	output := io.MultiWriter(&lockedTail{p: pass}, pass.log)
 	cache := tool.Cache{Dir: cacheDir, Go: goVer}
 	for _, t := range n.step.tools(pass.Root) {
-		binary, err := cache.Resolve(ctx, t, &loggedTail{pass}, func(s tool.Spec) {
+		binary, err := cache.Resolve(ctx, t, output, func(s tool.Spec) {
 			pass.Progress(0, 0, fmt.Sprintf("building %s %s, once", t.Name, s.Version))
 			pass.Logf("building %s %s from %s", t.Name, s.Version, s.Package)
 		})
@@ -152,14 +155,6 @@ func runStep(ctx context.Context, n *node, pass *Pass, cacheDir, goVer string) (
 		pass.used(binary.Tool)
 	}
 	return n.step.Run(ctx, pass)
-}
-
-// loggedTail sends the output of a tool's build where that of a command goes.
-type loggedTail struct{ p *Pass }
-
-func (l *loggedTail) Write(b []byte) (int, error) {
-	_, _ = (&lockedTail{p: l.p}).Write(b) // a Tail takes everything
-	return l.p.log.Write(b)
 }
 
 // openLog opens the log of a step: redacted, then bounded, then on disk.

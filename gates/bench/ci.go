@@ -80,9 +80,7 @@ type comparison struct {
 func (b *comparison) tools(root string) []tool.Tool {
 	var all []tool.Tool
 	for _, step := range b.gate.Steps {
-		if step.Tools != nil {
-			all = append(all, step.Tools(root)...)
-		}
+		all = append(all, toolsOf(root, step)...)
 	}
 	return all
 }
