@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dpone/dpone/engine/connector"
+	"github.com/dpone/dpone/engine/digest"
+	"github.com/dpone/dpone/engine/manifest"
+)
+
+// gates evaluates the quality gates inside the transaction. One that fails with
+// severity error ends the run, and the load is rolled back.
+func (r *run) gates(ctx context.Context, tx connector.Tx, read connector.ReadStats, builder *digest.Builder, work load) error {
+	var failed []string
+	for _, g := range slices.Concat(r.contractGates(), r.m.Quality.Gates) {
+		m, err := r.gate(ctx, tx, g, read, builder, work)
+		if err != nil {
+			return fmt.Errorf("quality gate %s: %w", g.ID, err)
+		}
+		result := GateResult{ID: g.ID, Type: g.Type, Status: "passed", Severity: g.Severity, Boundary: "pre_commit", Window: work.window.ID, Metrics: m.Metrics, Message: m.Message}
+		if !m.Passed {
+			result.Status = "failed"
+			if g.Severity == "error" {
+				failed = append(failed, g.ID+": "+m.Message)
+			} else {
+				r.env.Warn("quality gate " + g.ID + ": " + m.Message)
+			}
+		}
+		if len(r.report.Gates) < reportLimit {
+			r.report.Gates = append(r.report.Gates, result)
+		}
+	}
+	if len(failed) > 0 {
+		return &connector.Error{Code: "DPONE_QUALITY_GATES_FAILED", Msg: "the load was rolled back: " + strings.Join(failed, "; ")}
+	}
+	return nil
+}
+
+func (r *run) gate(ctx context.Context, tx connector.Tx, g manifest.Gate, read connector.ReadStats, builder *digest.Builder, work load) (connector.Measure, error) {
+	target := g.Side == "target"
+	switch g.Type {
+	case "row_count_reconciliation":
+		n, err := tx.Count(ctx, target)
+		return counts(g, read.Rows, n), err
+	case "min_rows":
+		n, err := tx.Count(ctx, target)
+		m := connector.Measure{Passed: true, Metrics: map[string]string{"observed": strconv.FormatInt(n, 10)}}
+		if g.Threshold != nil {
+			m.Passed = float64(n) >= *g.Threshold
+			m.Metrics["threshold"] = strconv.FormatFloat(*g.Threshold, 'f', -1, 64)
+			if !m.Passed {
+				m.Message = fmt.Sprintf("%d rows, at least %v are needed", n, *g.Threshold)
+			}
+		}
+		return m, err
+	case "typed_hash_reconciliation":
+		return r.hashes(ctx, tx, target, builder, work)
+	}
+	return tx.Gate(ctx, g)
+}
+
+func counts(g manifest.Gate, want, got int64) connector.Measure {
+	allowed := g.Tolerance.Value
+	if g.Tolerance.Mode == "pct" {
+		allowed = float64(want) * g.Tolerance.Value / 100
+	}
+	m := connector.Measure{
+		Passed: math.Abs(float64(want-got)) <= allowed,
+		Metrics: map[string]string{
+			"expected": strconv.FormatInt(want, 10), "observed": strconv.FormatInt(got, 10), "allowed": strconv.FormatFloat(allowed, 'f', -1, 64),
+		},
+	}
+	if !m.Passed {
+		m.Message = fmt.Sprintf("%d rows were read and %d are there, they may differ by %v", want, got, allowed)
+	}
+	return m
+}
+
+// hashes holds the digest of the rows that were read against the one of the rows that are there.
+func (r *run) hashes(ctx context.Context, tx connector.Tx, target bool, builder *digest.Builder, work load) (connector.Measure, error) {
+	whole := work.apply.Mode == manifest.SnapshotDiff || work.kind == connector.StageDirect
+	if target && !whole {
+		return connector.Measure{}, &connector.Error{
+			Code: "gate.side", Msg: fmt.Sprintf("%s reads a part of the source, which the whole target cannot be compared with", r.m.Sink.Strategy.Mode),
+			Fix: "leave out side, which compares the rows of the load",
+		}
+	}
+	want := builder.Digest()
+	got, err := tx.Digest(ctx, builder.Spec(), target)
+	if err != nil {
+		return connector.Measure{}, err
+	}
+	unequal, err := digest.Compare(want, got)
+	if err != nil {
+		return connector.Measure{}, err
+	}
+	m := connector.Measure{
+		Passed:  want.Equal(got),
+		Metrics: map[string]string{"expected": want.String(), "observed": got.String(), "unequal_buckets": strconv.Itoa(len(unequal))},
+	}
+	if !m.Passed {
+		m.Message = fmt.Sprintf("the rows that were read and those that are there differ, in %d of %d buckets, %d and %d rows", len(unequal), len(want.Buckets), want.Rows, got.Rows)
+	}
+	return m, nil
+}
