@@ -19,7 +19,13 @@ type Ci mg.Namespace
 var Aliases = map[string]interface{}{"test": Ci.Test}
 
 func ciOptions() ci.Options {
-	return ci.Options{MinCoverage: 85, MinPackageCoverage: 70, Binary: "dpone-gates", StepTargets: true}
+	return ci.Options{
+		MinCoverage: 85, MinPackageCoverage: 70, Binary: "dpone-gates", StepTargets: true,
+		Integration: []ci.Integration{{
+			ID: "ci:postgresXmin", Doc: "The xmin strategy is right on a real PostgreSQL.",
+			Packages: "./engine", Run: "^TestXMin", Fix: "apt-get install postgresql, or set DPONE_IT_PG_DSN",
+		}},
+	}
 }
 
 // CI runs the default gate: the source is tidy, formatted, free of findings, tested and builds reproducibly.
@@ -86,4 +92,9 @@ func (Ci) Tree(ctx context.Context, timeout *time.Duration, plan, v *bool) error
 // Cross builds all packages and the gate binary for every platform of a release.
 func (Ci) Cross(ctx context.Context, timeout *time.Duration, plan, v *bool) error {
 	return one(ctx, ci.CrossGate(ciOptions()), plan, timeout, v)
+}
+
+// PostgresXmin holds that the xmin strategy is right on a real PostgreSQL.
+func (Ci) PostgresXmin(ctx context.Context, timeout *time.Duration, plan, v *bool) error {
+	return one(ctx, ci.IntegrationGate(ciOptions(), "ci:postgresXmin"), plan, timeout, v)
 }

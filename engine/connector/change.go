@@ -23,6 +23,8 @@ type ChangeSource interface {
 
 // ChangeRequest says which changes are wanted.
 type ChangeRequest struct {
+	// Pipeline names whose changes they are; a source that makes things of its own names them by it.
+	Pipeline string
 	// Previous is the position that the sink committed last, nil when there is none.
 	Previous json.RawMessage
 	// Columns are the columns and types in which rows are wanted, Key those of them that identify a row.
@@ -42,7 +44,7 @@ type ChangeStream interface {
 	// Initial is the state of the table at which the stream begins, nil when an earlier
 	// run has loaded it. It must be read before the first Next.
 	Initial() Snapshot
-	// Schema is the columns of the sets' rows.
+	// Schema is the columns of the sets' rows: those of the request, of which some may travel as text.
 	Schema() batch.Schema
 	// Position is where the stream stands before the first Next: what a sink commits
 	// together with the initial rows.

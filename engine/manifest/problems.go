@@ -15,12 +15,13 @@ type mark struct{ line, column int }
 
 // Problem is one thing that is wrong with a manifest.
 type Problem struct {
-	Path         string // the file, empty when there is none
-	Line, Column int    // from 1, in characters; 0 when the manifest was not parsed
-	Field        string // "source.options.columns", "quality.gates[0].type"; empty for the document itself
-	Code         string // <area>.<problem>, the same from version to version; see [Codes]
-	Message      string // never holds the value of a secret
-	Fix          string // what to do about it, empty when the message tells it
+	Path    string `json:"path,omitempty"`   // the file, empty when there is none
+	Line    int    `json:"line,omitempty"`   // from 1; 0 when the manifest was not parsed
+	Column  int    `json:"column,omitempty"` // from 1, in characters
+	Field   string `json:"field,omitempty"`  // "source.options.columns", "quality.gates[0].type"; empty for the document itself
+	Code    string `json:"code"`             // <area>.<problem>, the same from version to version; see [Codes]
+	Message string `json:"message"`          // never holds the value of a secret
+	Fix     string `json:"fix,omitempty"`    // what to do about it, empty when the message tells it
 }
 
 // String gives the one line "orders.yaml:12:5: field: message; fix".

@@ -46,6 +46,8 @@ type Options struct {
 	// StepTargets says that each step is a target of its own (mage ci:test),
 	// so that a red step can name it; otherwise the whole gate is named.
 	StepTargets bool `json:"step_targets"`
+	// Integration are further steps, each for tests that need a service.
+	Integration []Integration `json:"integration,omitempty"`
 	// Runbook is the page with a section for each step; docs/runbooks.md if empty.
 	Runbook string `json:"runbook"`
 }
@@ -71,7 +73,7 @@ func (o Options) withDefaults() Options {
 
 // anchor is the runbook section of a step.
 func (o Options) anchor(id string) string {
-	return o.Runbook + "#" + strings.ReplaceAll(id, ":", "-")
+	return o.Runbook + "#" + strings.ToLower(strings.ReplaceAll(id, ":", "-"))
 }
 
 // reproduce is the command that runs the step again.
@@ -99,6 +101,9 @@ const (
 func Gate(o Options) gates.Gate {
 	o = o.withDefaults()
 	steps := []gates.Step{o.test(), o.lint(), o.build(), o.vet(), o.modules(), o.format()}
+	for _, i := range o.Integration {
+		steps = append(steps, o.integration(i))
+	}
 	tree := o.tree(sinceStart)
 	for i, step := range steps {
 		tree.After = append(tree.After, step.ID)
