@@ -44,7 +44,7 @@ func writeText(w io.Writer, r engine.Report) error {
 		if g.Status != "passed" {
 			mark = strings.ToUpper(g.Severity)
 		}
-		line("gate", "%s  %s  %s", mark, g.ID, g.Message)
+		line("gate", "%s", strings.TrimSpace(mark+"  "+g.ID+"  "+g.Message))
 	}
 	if r.Digest.Value != "" {
 		line("digest", "%s", r.Digest.Value)
