@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/dpone/dpone/engine"
+	"github.com/dpone/dpone/engine/connectors"
 	"github.com/dpone/dpone/engine/manifest"
 )
 
@@ -35,7 +36,7 @@ type Options struct {
 	Out, Err io.Writer
 	// Interval is the time between two lines of progress where Err is no terminal; 10 s when 0.
 	Interval time.Duration
-	// Engine is handed to the engine.
+	// Engine is handed to the engine; all connectors when it names none.
 	Engine engine.Options
 }
 
@@ -64,6 +65,9 @@ func misuse(format string, args ...any) error {
 }
 
 func (o Options) complete() (Options, error) {
+	if o.Engine.Connectors == nil {
+		o.Engine.Connectors = connectors.All()
+	}
 	if o.Out == nil {
 		o.Out = os.Stdout
 	}
@@ -87,12 +91,8 @@ func (o Options) complete() (Options, error) {
 
 // families are the names of the connectors that the manifest may choose.
 func (o Options) families() []string {
-	list := o.Engine.Connectors
-	if list == nil {
-		list = engine.Connectors()
-	}
-	names := make([]string, len(list))
-	for i, c := range list {
+	names := make([]string, len(o.Engine.Connectors))
+	for i, c := range o.Engine.Connectors {
 		names[i] = c.Name
 	}
 	return names

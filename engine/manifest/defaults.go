@@ -72,13 +72,12 @@ func (m *Manifest) sourceDefaults() {
 		if o.Format == "csv" {
 			o.CSV.defaults()
 		}
+	}
+	if m.Source.Type == "file" || m.Source.Type == "sqlite" {
 		or(&o.OnBadRow, "fail")
 		if o.OnBadRow == "quarantine" {
 			or(&o.Quarantine.MaxRows, 1000)
 		}
-	}
-	if m.Sink.Strategy.Mode == CDC {
-		or(&o.CDC.MaxSpool, 16<<30)
 	}
 }
 

@@ -130,7 +130,6 @@ type Quarantine struct {
 type CDCSource struct {
 	Slot        string `yaml:"slot" json:"slot,omitempty" jsonschema:"Replication slot, ^[a-z0-9_]{1,63}$; made on the first run."`
 	Publication string `yaml:"publication" json:"publication,omitempty" jsonschema:"Publication that holds the table; made on the first run when missing."`
-	MaxSpool    int64  `yaml:"max_spool_bytes" json:"max_spool_bytes,omitempty" jsonschema:"Bytes of one source transaction that may be spooled to disk; 16 GiB unless told."`
 }
 
 // Sink is where rows go.

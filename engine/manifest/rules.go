@@ -62,7 +62,6 @@ var rules = map[string]rule{
 	"Quarantine.max_rows":                       {lo: 1, hi: maxInt},
 	"CDCSource.slot":                            {pattern: slotPattern},
 	"CDCSource.publication":                     {ident: true},
-	"CDCSource.max_spool_bytes":                 {lo: 1, hi: maxInt},
 	"SinkOptions.format":                        {enum: []string{"csv", "jsonl", "parquet"}},
 	"SinkOptions.compression":                   {enum: []string{"none", "gzip", "zstd", "snappy"}},
 	"SinkOptions.file_rows":                     {lo: 1, hi: 1e9},
@@ -201,16 +200,18 @@ type family struct {
 	schema string
 }
 
+// badRowFields belong to families whose values may not fit their columns' types.
+var badRowFields = []string{"source.options.on_bad_row", "source.options.quarantine"}
+
 var fileFields = []string{
 	"source.options.format", "source.options.compression", "source.options.csv",
-	"source.options.on_bad_row", "source.options.quarantine",
 	"sink.options.format", "sink.options.compression", "sink.options.csv", "sink.options.file_rows",
 }
 
 var families = []family{
 	{
 		name: "postgres", connection: true, table: true, idents: 63, schema: "public",
-		unused: append([]string{"source.options.types"}, fileFields...),
+		unused: slices.Concat([]string{"source.options.types"}, badRowFields, fileFields),
 	},
 	{
 		name: "sqlite", table: true, path: true, schema: "main",

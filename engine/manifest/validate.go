@@ -284,7 +284,7 @@ func (v checker) source() {
 		if format == "" {
 			format, _ = formatOf(s.Path)
 		}
-		if format == "" {
+		if format == "" && !mayBeFolder(s.Path) {
 			v.add(codeFormatRequired, "source.options.format", "give csv, jsonl or parquet", "the name of the files does not tell it")
 		}
 		v.format("source.options", format, s.Options.Compression, s.Options.CSV)
@@ -292,6 +292,12 @@ func (v checker) source() {
 			v.add(codeFormatOption, "source.options.types", "take it out", "parquet files have types of their own")
 		}
 	}
+}
+
+// mayBeFolder is true for a path that can name a published data set, which knows the format of its files.
+func mayBeFolder(name string) bool {
+	base := path.Base(strings.ReplaceAll(name, `\`, "/"))
+	return path.Ext(base) == "" && !strings.ContainsAny(base, "*?[")
 }
 
 func (v checker) sink() {

@@ -1,0 +1,202 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql/driver"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/dpone/dpone/engine/batch"
+	"github.com/dpone/dpone/engine/connector"
+)
+
+// hashColumn is the column of a staging table that has the row's hash. No column of
+// a source has such a name.
+const hashColumn = "__dpone__stage_hash"
+
+// OpenStage opens the way into a table: a temporary one, which others do not see, or the emptied target itself.
+func (t *tx) OpenStage(ctx context.Context, name string, columns batch.Schema, kind connector.StageKind, hash bool) (connector.Stage, error) {
+	if _, err := t.Describe(ctx); err != nil { // the columns may just have been changed
+		return nil, err
+	}
+	s := &stage{tx: t, name: name, columns: columns, kind: kind, hash: hash}
+	declared := make([]string, len(columns))
+	for i, c := range columns {
+		native, err := declare(c.Type)
+		if err != nil {
+			return nil, fmt.Errorf("column %q: %w", c.Name, err)
+		}
+		into := column{affinity: affinityOf(native)}
+		if t.table != nil {
+			if has := t.table.column(c.Name); has != nil {
+				native = has.Native
+				into.affinity = affinityOf(native)
+				// SQLite would make up a number for a row whose own is NULL.
+				into.notNull = strings.EqualFold(t.table.alias, has.Name) || kind == connector.StageDirect && has.NotNull
+			}
+		}
+		declared[i] = quote(c.Name) + " " + native
+		s.into = append(s.into, into)
+	}
+	names := quoteAll(columns.Names())
+	marks := strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ")
+	if hash {
+		declared = append(declared, quote(hashColumn)+" TEXT")
+		names += ", " + quote(hashColumn)
+		marks += ", ?"
+	}
+	if kind != connector.StageDirect {
+		t.stages = append(t.stages, name)
+		if _, err := t.Exec(ctx, "CREATE TABLE "+name+" ("+strings.Join(declared, ", ")+")"); err != nil {
+			return nil, connector.Fail("stage.create", err, "make the staging table")
+		}
+	}
+	s.sql = "INSERT INTO " + name + " (" + names + ") VALUES (" + marks + ")"
+	return s, nil
+}
+
+// column is what a stage knows of the column that takes values.
+type column struct {
+	affinity affinity
+	notNull  bool
+}
+
+type stage struct {
+	tx      *tx
+	name    string
+	columns batch.Schema
+	into    []column
+	kind    connector.StageKind
+	hash    bool
+	sql     string
+	stmt    driver.StmtExecContext
+	args    []driver.NamedValue
+	scratch []byte
+	stats   connector.WriteStats
+}
+
+// Write adds the rows of a batch.
+func (s *stage) Write(ctx context.Context, b *batch.Batch) error {
+	// Below database/sql a value is not converted once more.
+	err := s.tx.conn.Raw(func(raw any) error {
+		if err := s.open(ctx, raw); err != nil {
+			return err
+		}
+		// A context that can end would cost a goroutine for every row.
+		calm := context.WithoutCancel(ctx)
+		for row := range b.Rows() {
+			if row%1024 == 0 && ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := s.row(calm, b, row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		var coded *connector.Error
+		if errors.As(err, &coded) {
+			return err
+		}
+		return connector.Fail("stage.write", err, "write to %s", s.tx.target)
+	}
+	s.stats.Bytes += int64(b.Size())
+	if s.kind == connector.StageKeys || s.tx.mid {
+		return nil
+	}
+	s.tx.mid = true
+	return s.tx.sink.env.Reach(ctx, connector.MidCopy)
+}
+
+func (s *stage) open(ctx context.Context, raw any) error {
+	if s.stmt != nil {
+		return nil
+	}
+	preparer, ok := raw.(driver.ConnPrepareContext)
+	if !ok {
+		return errors.New("sqlite: the driver cannot prepare statements")
+	}
+	stmt, err := preparer.PrepareContext(ctx, s.sql)
+	if err != nil {
+		return err
+	}
+	if s.stmt, ok = stmt.(driver.StmtExecContext); !ok {
+		return errors.Join(errors.New("sqlite: the driver cannot run prepared statements"), stmt.Close())
+	}
+	s.args = make([]driver.NamedValue, len(s.columns), len(s.columns)+1)
+	if s.hash {
+		s.args = s.args[:len(s.columns)+1]
+	}
+	for i := range s.args {
+		s.args[i].Ordinal = i + 1
+	}
+	return nil
+}
+
+func (s *stage) row(ctx context.Context, b *batch.Batch, row int) error {
+	for i := range s.columns {
+		v := b.Columns[i].Value(row)
+		if v == nil {
+			if s.into[i].notNull {
+				return s.refuse(i, errors.New("NULL, and the target's column takes none"))
+			}
+			s.args[i].Value = nil
+			continue
+		}
+		kept, err := encode(s.columns[i].Type, s.into[i].affinity, v)
+		if err != nil {
+			return s.refuse(i, err)
+		}
+		s.args[i].Value = kept
+	}
+	if s.hash {
+		s.args[len(s.columns)].Value = s.rowHash(b, row)
+	}
+	if _, err := s.stmt.ExecContext(ctx, s.args); err != nil {
+		return fmt.Errorf("row %d: %w", s.stats.Rows+1, err)
+	}
+	s.stats.Rows++
+	return nil
+}
+
+func (s *stage) refuse(i int, err error) error {
+	return connector.Fail("row.target", err, "row %d, column %q of %s", s.stats.Rows+1, s.columns[i].Name, s.tx.target)
+}
+
+// rowHash is the SHA-256 in hex of the row's bytes, as package digest defines them.
+func (s *stage) rowHash(b *batch.Batch, row int) string {
+	out := binary.BigEndian.AppendUint32(s.scratch[:0], uint32(len(s.columns))) //nolint:gosec // a few thousand at most
+	for i := range s.columns {
+		out = binary.BigEndian.AppendUint32(out, s.columns[i].Type.DigestTag())
+		v := b.Columns[i].Value(row)
+		if v == nil {
+			out = append(out, 0xff, 0xff, 0xff, 0xff)
+			continue
+		}
+		v = fixNaN(s.columns[i].Type, v)
+		out = binary.BigEndian.AppendUint32(out, uint32(len(v))) //nolint:gosec // SQLite keeps less than 2 GiB
+		out = append(out, v...)
+	}
+	s.scratch = out
+	sum := sha256.Sum256(out)
+	return hex.EncodeToString(sum[:])
+}
+
+// Close ends the writing.
+func (s *stage) Close(context.Context) (connector.WriteStats, error) {
+	if s.stmt == nil {
+		return s.stats, nil
+	}
+	closer, ok := s.stmt.(driver.Stmt)
+	if !ok {
+		return s.stats, nil
+	}
+	err := s.tx.conn.Raw(func(any) error { return closer.Close() })
+	s.stmt = nil
+	return s.stats, err
+}
