@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/dpone/dpone/engine/batch"
@@ -14,10 +15,60 @@ import (
 // chunkLimit bounds a backfill; more chunks mean that chunk_size is wrong.
 const chunkLimit = 1_000_000
 
-// grid cuts the values of one column, as whole numbers, into chunks.
+// grid cuts the values of one column, as whole numbers, into chunks. Both ends are
+// inclusive, so that the greatest number there is has a chunk, too.
 type grid struct {
-	column          batch.Column
-	from, to, width int64 // [from, to) in steps of width
+	column      batch.Column
+	first, last int64
+	width       int64
+	// zero is true when the cuts are multiples of the width, whatever first is.
+	zero bool
+}
+
+// next gives where the chunk that begins at from ends, exclusive; ok is false when
+// that is beyond the greatest value of the type.
+func (g *grid) next(from int64) (to int64, ok bool) {
+	width := g.width
+	if g.zero {
+		width -= above(from, g.width)
+	}
+	_, greatest := ends(g.column.Type)
+	if from > greatest-width {
+		return 0, false
+	}
+	return from + width, true
+}
+
+// chunks is about how many there are.
+func (g *grid) chunks() uint64 { return (uint64(g.last)-uint64(g.first))/uint64(g.width) + 1 } //nolint:gosec // the difference fits when it has no sign
+
+// ends gives the least and the greatest finite value of a type as whole numbers
+// (dates and times: src/include/datatype/timestamp.h of PostgreSQL).
+func ends(t logical.Type) (least, greatest int64) {
+	switch t.Kind {
+	case logical.Int16:
+		return math.MinInt16, math.MaxInt16
+	case logical.Int32:
+		return math.MinInt32, math.MaxInt32
+	case logical.Date:
+		return -2451545, 2145031948
+	case logical.Timestamp, logical.TimestampTZ:
+		return -211813488000000000, 9223371331199999999
+	}
+	return math.MinInt64, math.MaxInt64
+}
+
+// room is how far b is above a, which is not greater.
+func room(a, b int64) int64 {
+	return int64(min(uint64(b)-uint64(a), math.MaxInt64)) //nolint:gosec // the difference fits when it has no sign
+}
+
+// above is how far n is above the last multiple of width.
+func above(n, width int64) int64 {
+	if m := n % width; m < 0 {
+		return m + width
+	}
+	return n % width
 }
 
 // number gives a value as a whole number: integers as they are, dates in days, times in microseconds.
@@ -110,35 +161,41 @@ func (r *run) cut(ctx context.Context, snap connector.Snapshot) (*grid, error) {
 		}
 		return number(g.column.Type, v)
 	}
-	if g.from, err = end("from", o.From, least); err != nil {
+	if g.first, err = end("from", o.From, least); err != nil {
 		return nil, err
 	}
-	if g.to, err = end("to", o.To, greatest); err != nil {
+	if g.last, err = end("to", o.To, greatest); err != nil {
 		return nil, err
 	}
-	if o.From == "" {
-		g.from = floor(g.from, g.width)
+	lowest, highest := ends(g.column.Type)
+	if g.zero = o.From == ""; g.zero {
+		g.first -= min(above(g.first, g.width), room(lowest, g.first))
+	}
+	if o.To != "" {
+		if g.last == lowest {
+			return nil, nil
+		}
+		g.last--
+	}
+	if g.last < g.first {
+		return nil, nil
 	}
 	if o.To == "" {
 		// The last chunk is a whole one, so that it keeps its name when rows are added.
-		origin := g.from
-		g.to = origin + (floor(g.to-origin, g.width) + g.width)
+		into := uint64(g.last) - uint64(g.first) //nolint:gosec // the difference fits when it has no sign
+		if g.zero {
+			into = uint64(above(g.last, g.width)) //nolint:gosec // not negative
+		}
+		rest := g.width - 1 - int64(into%uint64(g.width)) //nolint:gosec // below width
+		g.last += min(rest, room(g.last, highest))
 	}
-	if n := (g.to - g.from) / g.width; n > chunkLimit {
+	if n := g.chunks(); n > chunkLimit {
 		return nil, &connector.Error{
 			Code: "backfill.too_many", Msg: fmt.Sprintf("the range has %d chunks, at most %d may be", n, chunkLimit),
 			Fix: "raise sink.strategy.backfill.chunk_size",
 		}
 	}
 	return g, nil
-}
-
-func floor(n, width int64) int64 {
-	m := n % width
-	if m < 0 {
-		m += width
-	}
-	return n - m
 }
 
 // backfill loads the chunks one after the other, each in a transaction of its own.
@@ -153,51 +210,54 @@ func (r *run) backfill(ctx context.Context) error {
 		return err
 	}
 	if g != nil {
-		for from := g.from; from < g.to; from += g.width {
-			to := min(from+g.width, g.to)
-			bounds := &connector.Range{Column: g.column, From: value(g.column.Type, from)}
-			if to <= top(g.column.Type) {
-				bounds.To = value(g.column.Type, to)
-			}
-			if err := r.chunk(ctx, r.chunkName(g.column, from, to), bounds, nil); err != nil {
-				return err
-			}
-			if to < from { // the range ends at the greatest number there is
-				break
-			}
+		if err := r.grid(ctx, g); err != nil {
+			return err
 		}
 	}
 	o := r.m.Sink.Strategy.Backfill
 	column := r.columns[r.columns.Index(o.Column)]
 	if o.From == "" && o.To == "" && !column.NotNull {
-		return r.chunk(ctx, "backfill:"+r.m.RunKey()+":null", nil, &connector.In{Column: column, Values: [][]byte{nil}})
+		return r.chunk(ctx, r.chunkName("null", ""), nil, &connector.In{Column: column, Values: [][]byte{nil}})
 	}
 	return nil
 }
 
-// top is the greatest number that the column's type holds.
-func top(t logical.Type) int64 {
-	switch t.Kind {
-	case logical.Int16:
-		return 1<<15 - 1
-	case logical.Int32, logical.Date:
-		return 1<<31 - 1
+func (r *run) grid(ctx context.Context, g *grid) error {
+	t := g.column.Type
+	for from := g.first; ; {
+		bounds := &connector.Range{Column: g.column, From: value(t, from)}
+		name := "end"
+		to, ok := g.next(from)
+		if _, greatest := ends(t); g.last < greatest && (!ok || to > g.last) {
+			to, ok = g.last+1, true // the manifest's range ends inside of a chunk
+		}
+		if ok {
+			bounds.To, name = value(t, to), text(t, to)
+		}
+		if err := r.chunk(ctx, r.chunkName(text(t, from), name), bounds, nil); err != nil {
+			return err
+		}
+		if !ok || to > g.last {
+			return nil
+		}
+		from = to
 	}
-	return 1<<63 - 1
 }
 
-func (r *run) chunkName(c batch.Column, from, to int64) string {
-	text := func(n int64) string {
-		if n > top(c.Type) {
-			return "end"
-		}
-		b, err := logical.AppendText(nil, c.Type, value(c.Type, n))
-		if err != nil {
-			return fmt.Sprint(n)
-		}
-		return string(b)
+func text(t logical.Type, n int64) string {
+	b, err := logical.AppendText(nil, t, value(t, n))
+	if err != nil {
+		return fmt.Sprint(n)
 	}
-	return "backfill:" + r.m.RunKey() + ":" + text(from) + ".." + text(to)
+	return string(b)
+}
+
+func (r *run) chunkName(from, to string) string {
+	name := "backfill:" + r.m.RunKey() + ":" + from
+	if to != "" {
+		name += ".." + to
+	}
+	return name
 }
 
 // chunk loads one chunk, unless it has a receipt.

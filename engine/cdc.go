@@ -29,7 +29,7 @@ func (r *run) cdc(ctx context.Context) (err error) {
 		return err
 	}
 	request := connector.ChangeRequest{
-		Pipeline: r.pipeline, Previous: state.Position, Columns: r.columns, Key: r.key, Truncate: r.m.Sink.Strategy.CDC.Truncate,
+		Previous: state.Position, Columns: r.columns, Key: r.key, Truncate: r.m.Sink.Strategy.CDC.Truncate,
 	}
 	claim, err := source.Claim(ctx, request)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dpone/dpone/engine"
 	"github.com/dpone/dpone/engine/connector"
+	"github.com/dpone/dpone/engine/connectors"
 	"github.com/dpone/dpone/engine/manifest"
 	"github.com/dpone/dpone/engine/postgres/pgtest"
 )
@@ -82,7 +83,7 @@ func (w *world) text(text string) string {
 }
 
 func (w *world) options() engine.Options {
-	return engine.Options{Secret: func(ref manifest.Secret) (string, error) {
+	return engine.Options{Connectors: connectors.All(), Secret: func(ref manifest.Secret) (string, error) {
 		switch ref {
 		case "env:SOURCE_DSN":
 			return w.sourceDSN, nil

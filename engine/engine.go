@@ -20,8 +20,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/dpone/dpone/engine/batch"
 	"github.com/dpone/dpone/engine/connector"
 	"github.com/dpone/dpone/engine/digest"
@@ -31,7 +29,7 @@ import (
 
 // Options are what a run needs beside the manifest. The zero value works.
 type Options struct {
-	// Connectors are the families to choose from; [Connectors] when nil.
+	// Connectors are the families to choose from; package connectors has the list of all.
 	Connectors []connector.Connector
 	// Secret resolves references to secrets; environment and files when nil.
 	Secret func(manifest.Secret) (string, error)
@@ -57,7 +55,8 @@ type Progress struct {
 
 // run is one run.
 type run struct {
-	m       manifest.Manifest
+	given   *manifest.Manifest
+	m       manifest.Manifest // with defaults
 	opts    Options
 	env     connector.Env
 	report  Report
@@ -82,13 +81,14 @@ type run struct {
 func Run(ctx context.Context, m *manifest.Manifest, opts Options) (Report, error) {
 	r := newRun(m, opts)
 	err := r.run(ctx)
+	if ended := ctx.Err(); err != nil && ended != nil && !isUnknown(err) {
+		// What broke because the caller gave up is not what went wrong.
+		err = connector.Fail(Code(ended), err, "the run was ended from outside")
+	}
 	return r.finish(err), r.secrets.clean(err)
 }
 
 func newRun(m *manifest.Manifest, opts Options) *run {
-	if opts.Connectors == nil {
-		opts.Connectors = Connectors()
-	}
 	if opts.Secret == nil {
 		opts.Secret = Secret
 	}
@@ -101,7 +101,7 @@ func newRun(m *manifest.Manifest, opts Options) *run {
 	if m == nil {
 		m = &manifest.Manifest{}
 	}
-	r := &run{opts: opts, secrets: newSecrets(opts.Secret), began: opts.Now()}
+	r := &run{given: m, opts: opts, secrets: newSecrets(opts.Secret), began: opts.Now()}
 	r.m = m.WithDefaults()
 	dir := ""
 	if m.Path != "" {
@@ -227,7 +227,7 @@ func (r *run) open(ctx context.Context) error {
 	for _, c := range r.opts.Connectors {
 		families = append(families, c.Name)
 	}
-	if err := manifest.Validate(&r.m, families); err != nil {
+	if err := manifest.Validate(r.given, families); err != nil {
 		return connector.Fail("manifest.invalid", err, "the manifest cannot be run")
 	}
 	src, err := r.family(r.m.Source.Type, "source")
@@ -250,13 +250,18 @@ func (r *run) open(ctx context.Context) error {
 			return &connector.Error{Code: "gate.unsupported", Msg: fmt.Sprintf("quality gate %s: a %s sink does not evaluate %s", g.ID, dst.Name, g.Type)}
 		}
 	}
-	if r.source, err = src.OpenSource(ctx, &r.m, r.env); err != nil {
+	// What comes with an error is nothing, even when it is not nil.
+	source, err := src.OpenSource(ctx, &r.m, r.env)
+	if err != nil {
 		return err
 	}
-	if r.sink, err = dst.OpenSink(ctx, &r.m, r.env); err != nil {
+	r.source = source
+	sink, err := dst.OpenSink(ctx, &r.m, r.env)
+	if err != nil {
 		r.close(ctx)
 		return err
 	}
+	r.sink = sink
 	return nil
 }
 
@@ -285,6 +290,11 @@ func (r *run) plan(ctx context.Context) error {
 	r.report.Source.Relation, r.report.Source.Identity = r.relation.Name, r.relation.Identity
 	for k, v := range r.relation.Facts {
 		r.report.Source.Facts[k] = v
+	}
+	if l, ok := r.sink.(connector.Locker); ok {
+		if err := l.Lock(ctx); err != nil {
+			return err
+		}
 	}
 	if r.target, err = r.sink.Describe(ctx); err != nil {
 		return err
@@ -411,10 +421,10 @@ func Code(err error) string {
 	if errors.As(err, &coded) {
 		return coded.Code
 	}
-	var pg *pgconn.PgError
+	var server interface{ SQLState() string }
 	switch {
-	case errors.As(err, &pg):
-		return "postgres." + pg.Code
+	case errors.As(err, &server):
+		return "sqlstate." + server.SQLState()
 	case errors.Is(err, context.DeadlineExceeded):
 		return "run.timeout"
 	case errors.Is(err, context.Canceled):

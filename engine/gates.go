@@ -8,8 +8,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dpone/dpone/engine/batch"
 	"github.com/dpone/dpone/engine/connector"
 	"github.com/dpone/dpone/engine/digest"
+	"github.com/dpone/dpone/engine/logical"
 	"github.com/dpone/dpone/engine/manifest"
 )
 
@@ -105,6 +107,90 @@ func (r *run) hashes(ctx context.Context, tx connector.Tx, target bool, builder 
 	}
 	if !m.Passed {
 		m.Message = fmt.Sprintf("the rows that were read and those that are there differ, in %d of %d buckets, %d and %d rows", len(unequal), len(want.Buckets), want.Rows, got.Rows)
+		if err := r.locate(ctx, tx, target, builder.Spec(), work, &m); err != nil {
+			r.env.Warn("look for the rows that differ: " + err.Error())
+		}
 	}
 	return m, nil
+}
+
+// samples is how many rows of each kind of difference a gate names.
+const samples = 20
+
+// locate names rows that differ. Both sides are asked again, the source in the snapshot of the load.
+func (r *run) locate(ctx context.Context, tx connector.Tx, target bool, spec digest.Spec, work load, m *connector.Measure) error {
+	there, ok := tx.(connector.ProbeTx)
+	if !ok || work.snap == nil {
+		return nil
+	}
+	right := there.Prober(target)
+	if right == nil {
+		return nil
+	}
+	if spec.Level == digest.LevelFull {
+		spec.Key = r.key // rows that both sides have, with other values, are told as such
+	}
+	left, err := r.prober(work)
+	if err != nil {
+		return err
+	}
+	found, err := digest.Bisect(ctx, spec, left, right, digest.BisectOptions{Samples: samples})
+	if err != nil {
+		return err
+	}
+	key := spec.Columns
+	if len(spec.Key) > 0 {
+		key, _ = spec.Columns.Pick(spec.Key)
+	}
+	for _, side := range []struct {
+		name, words string
+		rows        []digest.Row
+	}{
+		{"only_read", "read and not there", found.OnlyLeft},
+		{"only_there", "there and not read", found.OnlyRight},
+		{"differing", "there with other values", found.Differing},
+	} {
+		if len(side.rows) == 0 {
+			continue
+		}
+		names := make([]string, len(side.rows))
+		for i, row := range side.rows {
+			names[i] = keyText(key, row.Key)
+		}
+		m.Metrics[side.name] = strings.Join(names, "; ")
+		m.Message += fmt.Sprintf("; %s: %s", side.words, strings.Join(names[:min(3, len(names))], "; "))
+	}
+	m.Metrics["differences_at_least"] = strconv.FormatUint(found.Least, 10)
+	m.Metrics["samples_complete"] = strconv.FormatBool(found.Complete)
+	return nil
+}
+
+// prober digests what the load has read, in the source where it can do that, else by reading again.
+func (r *run) prober(work load) (digest.Prober, error) {
+	if p, ok := work.snap.(connector.ProbeSource); ok {
+		return p.Prober(work.request)
+	}
+	return digest.NewScan(work.request.Columns, func(ctx context.Context) (digest.Reader, error) {
+		return work.snap.Read(ctx, work.request)
+	}), nil
+}
+
+// keyText writes a key as name=value, ...
+func keyText(columns batch.Schema, values [][]byte) string {
+	const limit = 64 // bytes of a value
+	parts := make([]string, min(len(columns), len(values)))
+	for i := range parts {
+		text := []byte("NULL")
+		if values[i] != nil {
+			var err error
+			if text, err = logical.AppendText(nil, columns[i].Type, values[i]); err != nil {
+				text = fmt.Appendf(nil, "%x", values[i])
+			}
+		}
+		if len(text) > limit {
+			text = append(text[:limit:limit], "..."...)
+		}
+		parts[i] = columns[i].Name + "=" + strings.ToValidUTF8(string(text), "?")
+	}
+	return strings.Join(parts, ", ")
 }

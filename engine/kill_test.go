@@ -18,6 +18,7 @@ import (
 
 	"github.com/dpone/dpone/engine"
 	"github.com/dpone/dpone/engine/connector"
+	"github.com/dpone/dpone/engine/connectors"
 	"github.com/dpone/dpone/engine/manifest"
 )
 
@@ -34,7 +35,7 @@ func victim(point string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(3)
 	}
-	_, err = engine.Run(context.Background(), m, engine.Options{At: func(_ context.Context, p connector.Point) error {
+	_, err = engine.Run(context.Background(), m, engine.Options{Connectors: connectors.All(), At: func(_ context.Context, p connector.Point) error {
 		if string(p) == point {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}

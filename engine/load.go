@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/dpone/dpone/engine/batch"
@@ -24,6 +25,7 @@ type load struct {
 	kind    connector.StageKind
 	state   connector.State // what the run started from; its Position is what it leaves
 	keys    bool            // reconcile the keys afterwards
+	snap    connector.Snapshot
 }
 
 // begin opens the target's transaction for the load's columns.
@@ -98,6 +100,7 @@ func (r *run) commitLoad(ctx context.Context, tx connector.Tx, l connector.Load,
 	if err != nil {
 		return err
 	}
+	work.snap = snap
 	r.report.Result.ExtractedRows += read.Rows
 	r.keepChunks(read.Chunks)
 	r.enter("apply")
@@ -106,6 +109,9 @@ func (r *run) commitLoad(ctx context.Context, tx connector.Tx, l connector.Load,
 		return err
 	}
 	counters.Quarantined += read.Quarantined
+	if work.kind == connector.StageDirect {
+		r.report.Result.FinalRows = &counters.Inserted // the target was emptied for them
+	}
 	if work.keys {
 		more, err := r.reconcile(ctx, tx, snap)
 		if err != nil {
@@ -179,6 +185,7 @@ func (r *run) lookForReceipt(ctx context.Context, receipt connector.Receipt, los
 		r.report.Result.CommitOutcome = "unknown"
 		return errors.Join(lost, err)
 	case found == nil || found.ID != receipt.ID:
+		r.report.Result.CommitOutcome = "unknown"
 		return lost
 	}
 	return nil
@@ -281,7 +288,7 @@ func (r *run) reconcile(ctx context.Context, tx connector.Tx, snap connector.Sna
 	if _, err := r.move(ctx, tx, snap, connector.Request{Columns: keys}, connector.StageKeys, nil); err != nil {
 		return connector.Counters{}, err
 	}
-	return tx.Apply(ctx, connector.Apply{Mode: r.m.Sink.Strategy.Mode, Columns: keys, Key: r.key, Reconcile: &r.m.Reconciliation})
+	return tx.Apply(ctx, connector.Apply{Mode: r.m.Sink.Strategy.Mode, Columns: keys, Key: r.key, Reconcile: r.reconciliation()})
 }
 
 // window decides what the run reads and how it is applied.
@@ -345,7 +352,11 @@ func (r *run) scope(ctx context.Context, tx connector.Tx, snap connector.Snapsho
 		if err != nil {
 			return err
 		}
-		if r.target != nil {
+		switch {
+		case r.target == nil:
+		case r.target.Index(column.Name) < 0:
+			values = union(values, [][]byte{nil}) // what the rows that are there will have in the new column
+		default:
 			more, err := tx.Values(ctx, column, p.Max)
 			if err != nil {
 				return err
@@ -398,6 +409,9 @@ func (r *run) cursor(ctx context.Context, tx connector.Tx, snap connector.Snapsh
 		return err
 	}
 	work.state = connector.State{Revision: state.Revision}
+	if err := r.cursorNulls(ctx, snap, column); err != nil {
+		return err
+	}
 	_, greatest, err := snap.Bounds(ctx, column)
 	if err != nil {
 		return err
@@ -419,7 +433,9 @@ func (r *run) cursor(ctx context.Context, tx connector.Tx, snap connector.Snapsh
 		}
 	}
 	work.window.Kind = "cursor"
-	work.window.ID = fmt.Sprintf("cursor:%d:%s", state.Revision, r.windowID())
+	if named, ok := strings.CutPrefix(work.window.ID, "run:"); ok {
+		work.window.ID = fmt.Sprintf("cursor:%d:%s", state.Revision, named)
+	}
 	work.window.Facts = map[string]string{"from": before.Value}
 	if greatest == nil {
 		bounds.To = nil // no row has a value, and the range below holds none
@@ -434,6 +450,12 @@ func (r *run) cursor(ctx context.Context, tx connector.Tx, snap connector.Snapsh
 		if err != nil {
 			return fmt.Errorf("cursor: %w", err)
 		}
+		if endless(column.Type, string(text)) {
+			return &connector.Error{
+				Code: "cursor.infinite", Msg: fmt.Sprintf("the greatest value of the cursor %q is %s, behind which no run would find a row", column.Name, text),
+				Fix: "leave these rows out with source.options.custom_predicate",
+			}
+		}
 		next = cursorState{Column: column.Name, Type: column.Type.String(), Value: string(text)}
 	}
 	if work.state.Position, err = json.Marshal(next); err != nil {
@@ -444,6 +466,38 @@ func (r *run) cursor(ctx context.Context, tx connector.Tx, snap connector.Snapsh
 	return nil
 }
 
+// cursorNulls refuses rows without a cursor's value, because no window would ever hold them.
+func (r *run) cursorNulls(ctx context.Context, snap connector.Snapshot, column batch.Column) (err error) {
+	if column.NotNull {
+		return nil
+	}
+	only := batch.Schema{column}
+	reader, err := snap.Read(ctx, connector.Request{Columns: only, In: &connector.In{Column: column, Values: [][]byte{nil}}})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	switch err := reader.Next(ctx, batch.New(only)); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return err
+	}
+	return &connector.Error{
+		Code: "cursor.null", Msg: fmt.Sprintf("rows of the source have NULL in the cursor %q, and no run would read them", column.Name),
+		Fix: "leave these rows out with source.options.custom_predicate, or choose another incremental_column",
+	}
+}
+
+// endless is true for the values that no other one is greater than.
+func endless(t logical.Type, text string) bool {
+	switch t.Kind {
+	case logical.Date, logical.Timestamp, logical.TimestampTZ, logical.Float32, logical.Float64, logical.Numeric:
+		return strings.EqualFold(text, "infinity") || text == "NaN"
+	}
+	return false
+}
+
 func (r *run) readState(ctx context.Context, tx connector.Tx) (connector.State, error) {
 	state, err := tx.State(ctx)
 	if err != nil {
@@ -451,63 +505,4 @@ func (r *run) readState(ctx context.Context, tx connector.Tx) (connector.State, 
 	}
 	r.report.State = StateChange{Revision: state.Revision, Before: state.Position, After: state.Position}
 	return state, nil
-}
-
-// xmin reads what was written since the last run, or everything when that cannot be told.
-func (r *run) xmin(ctx context.Context, tx connector.Tx, snap connector.Snapshot, work *load) error {
-	windows, ok := snap.(connector.Windower)
-	if !ok {
-		return &connector.Error{Code: "strategy.source", Msg: "the source cannot tell what was written since the last run"}
-	}
-	state, err := r.readState(ctx, tx)
-	if err != nil {
-		return err
-	}
-	w, err := windows.Window(ctx, state.Position)
-	if err != nil {
-		return err
-	}
-	o := r.m.Sink.Strategy.XMin
-	if w.Kind == "initial" && r.target != nil {
-		n, err := tx.Count(ctx, true)
-		if err != nil {
-			return err
-		}
-		if n > 0 {
-			w.Kind, w.Reason = "rebaseline", "state_missing: the target has rows and there is no state of an earlier run"
-		}
-	}
-	if w.Kind == "rebaseline" && o.Rebaseline != "allow" {
-		return &connector.Error{
-			Code: "xmin.rebaseline_required", Msg: "the window since the last run cannot be trusted: " + w.Reason,
-			Fix: "set sink.strategy.xmin.rebaseline to allow for one run, which compares the whole table",
-		}
-	}
-	if replay := parseCount(w.Facts["replay_xids"]); o.MaxReplayXIDs > 0 && replay > o.MaxReplayXIDs {
-		return &connector.Error{
-			Code: "xmin.replay", Msg: fmt.Sprintf("the source has transactions open since %d transactions, at most %d may be replayed", replay, o.MaxReplayXIDs),
-			Fix: "end the long transaction, or raise sink.strategy.xmin.max_replay_amplification_xids",
-		}
-	}
-	work.window = w
-	work.request.Where = w.Where
-	work.state = connector.State{Revision: state.Revision, Position: w.Next}
-	work.apply.Mode = manifest.IncrementalMerge
-	work.keys = r.m.Reconciliation.Enabled
-	switch w.Kind {
-	case "initial":
-		work.kind, work.keys = connector.StageDirect, false
-	case "rebaseline":
-		work.apply.Mode = manifest.SnapshotDiff
-		work.keys = false
-	}
-	return nil
-}
-
-func parseCount(s string) int64 {
-	var n int64
-	if _, err := fmt.Sscan(s, &n); err != nil {
-		return 0
-	}
-	return n
 }

@@ -45,19 +45,18 @@ type Report struct {
 
 // Result is the original's part of the report.
 type Result struct {
-	Status          string          `json:"status" jsonschema:"success, or error."`
-	InsertedRows    int64           `json:"inserted_rows"`
-	UpdatedRows     int64           `json:"updated_rows"`
-	FinalRows       *int64          `json:"final_rows" jsonschema:"Rows of the target after the run, null when they were not counted."`
-	ExtractedRows   int64           `json:"extracted_rows"`
-	DurationSeconds float64         `json:"duration_seconds"`
-	Errors          []string        `json:"errors"`
-	ErrorCode       string          `json:"error_code,omitempty" jsonschema:"<subject>.<problem>, the same from version to version."`
-	QualityGates    *QualityGates   `json:"quality_gates,omitempty" jsonschema:"Only when a gate was evaluated."`
-	Details         Details         `json:"details"`
-	ReceiptID       string          `json:"commit_receipt_id,omitempty"`
-	CommitOutcome   string          `json:"commit_outcome" jsonschema:"committed, already_committed, not_committed or unknown."`
-	Reconciliation  json.RawMessage `json:"reconciliation_metrics,omitempty"`
+	Status          string        `json:"status" jsonschema:"success, or error."`
+	InsertedRows    int64         `json:"inserted_rows"`
+	UpdatedRows     int64         `json:"updated_rows"`
+	FinalRows       *int64        `json:"final_rows" jsonschema:"Rows of the target after the run, null when they were not counted."`
+	ExtractedRows   int64         `json:"extracted_rows"`
+	DurationSeconds float64       `json:"duration_seconds"`
+	Errors          []string      `json:"errors"`
+	ErrorCode       string        `json:"error_code,omitempty" jsonschema:"<subject>.<problem>, the same from version to version."`
+	QualityGates    *QualityGates `json:"quality_gates,omitempty" jsonschema:"Only when a gate was evaluated."`
+	Details         Details       `json:"details"`
+	ReceiptID       string        `json:"commit_receipt_id,omitempty"`
+	CommitOutcome   string        `json:"commit_outcome" jsonschema:"committed, already_committed, not_committed or unknown."`
 }
 
 // QualityGates is the original's form of the gates.

@@ -85,6 +85,14 @@ func (r *run) technical() batch.Schema {
 
 // planChanges decides how the target's columns must change.
 func (r *run) planChanges() ([]connector.Change, error) {
+	for _, c := range r.technical() {
+		if r.columns.Index(c.Name) >= 0 {
+			return nil, &connector.Error{
+				Code: "column.reserved", Msg: fmt.Sprintf("the strategy keeps a column %q of its own, and the source has one, too", c.Name),
+				Fix: "give the strategy's column another name in sink.strategy",
+			}
+		}
+	}
 	if r.target == nil {
 		return r.create(), nil
 	}
@@ -103,6 +111,10 @@ func (r *run) planChanges() ([]connector.Change, error) {
 		}
 		have := r.target.Columns[i].Type
 		switch {
+		case r.rounds(r.target.Columns[i]) && mode == "widening":
+			widen = append(widen, c)
+		case r.rounds(r.target.Columns[i]):
+			breaking = append(breaking, fmt.Sprintf("column %q is %s in the target, which would round values of the source", c.Name, r.target.Columns[i].Native))
 		case have == c.Type || fits(c.Type, have):
 		case fits(have, c.Type) && mode == "widening":
 			widen = append(widen, c)
@@ -137,7 +149,16 @@ func (r *run) planChanges() ([]connector.Change, error) {
 	if len(widen) > 0 {
 		changes = append(changes, connector.Change{Kind: "widen", Columns: widen})
 	}
+	if s := r.m.Sink.Strategy; s.Mode == manifest.SCD2 && add.Index(s.SCD2.Current) >= 0 {
+		changes = append(changes, connector.Change{Kind: "index", Key: r.key, Flag: s.SCD2.Current})
+	}
 	return changes, nil
+}
+
+// rounds is true when a column of the target would cut values that the source can have.
+func (r *run) rounds(target connector.Column) bool {
+	i := r.relation.Index(target.Name)
+	return target.Rounds && i >= 0 && (r.relation.Columns[i].Native != target.Native || r.m.Source.Type != r.m.Sink.Type)
 }
 
 func (r *run) create() []connector.Change {

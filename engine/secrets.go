@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -62,8 +63,12 @@ func (s *secrets) resolve(ref manifest.Secret) (string, error) {
 	s.values = append(s.values, value)
 	for _, m := range passwordInDSN.FindAllStringSubmatch(value, -1) {
 		for _, part := range m[1:] {
-			if part != "" {
-				s.values = append(s.values, part)
+			if part == "" {
+				continue
+			}
+			s.values = append(s.values, part)
+			if plain, err := url.PathUnescape(part); err == nil && plain != part {
+				s.values = append(s.values, plain)
 			}
 		}
 	}

@@ -14,7 +14,7 @@ func usage() (cpu *float64, rss *int64) {
 		return nil, nil
 	}
 	seconds := float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
-	bytes := int64(u.Maxrss)
+	bytes := int64(u.Maxrss) //nolint:unconvert // 32 bits on some systems
 	if runtime.GOOS != "darwin" {
 		bytes *= 1024 // kilobytes everywhere else
 	}

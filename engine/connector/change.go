@@ -23,8 +23,6 @@ type ChangeSource interface {
 
 // ChangeRequest says which changes are wanted.
 type ChangeRequest struct {
-	// Pipeline names whose changes they are; a source that makes things of its own names them by it.
-	Pipeline string
 	// Previous is the position that the sink committed last, nil when there is none.
 	Previous json.RawMessage
 	// Columns are the columns and types in which rows are wanted, Key those of them that identify a row.
@@ -64,11 +62,13 @@ type ChangeStream interface {
 
 // ChangeSet is the net effect of a number of changes, at most one for each key.
 // It is applied in this order: Truncate; the rows of Moves are completed from the
-// target as it was before the set; Deletes; Upserts and the moved rows; Partial.
+// target as it was before the set; Deletes; Inserts, Upserts and the moved rows; Partial.
 type ChangeSet struct {
 	// Truncate is true when all rows from before the set are gone.
 	Truncate bool
-	// Upserts are whole rows, in the stream's schema.
+	// Inserts are whole rows, in the stream's schema, whose key the source did not have before the set.
+	Inserts *batch.Batch
+	// Upserts are whole rows whose key it had.
 	Upserts *batch.Batch
 	// Partial are rows of which the source did not send every column, because the
 	// update left large values alone, one batch for each choice of columns. The target has the rows.
@@ -114,11 +114,10 @@ func (c *ChangeCounts) Add(other ChangeCounts) {
 // Rows is the number of keys that the set changes.
 func (s *ChangeSet) Rows() int {
 	n := 0
-	if s.Upserts != nil {
-		n += s.Upserts.Rows()
-	}
-	if s.Deletes != nil {
-		n += s.Deletes.Rows()
+	for _, b := range []*batch.Batch{s.Inserts, s.Upserts, s.Deletes} {
+		if b != nil {
+			n += b.Rows()
+		}
 	}
 	for _, p := range s.Partial {
 		n += p.Rows()

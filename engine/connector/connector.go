@@ -81,8 +81,11 @@ const (
 type ReadRule struct {
 	Native  string // in the system's own words
 	Logical string // as logical.Type prints
-	Rule    Rule
-	Note    string
+	// Portable is the logical type in which it travels to another family, where that is
+	// not Logical; "none" when it does not travel there.
+	Portable string
+	Rule     Rule
+	Note     string
 }
 
 // WriteRule says how a logical type is kept.
@@ -152,6 +155,9 @@ type Column struct {
 	Generated bool
 	// Default is true when the system fills the column that an insert leaves out.
 	Default bool
+	// Rounds is true when the column keeps less than Type holds and cuts values
+	// without an error, such as timestamp(0). Only Native tells how much.
+	Rounds bool
 }
 
 // Relation is a table, view, file set or the result of a query.
@@ -218,7 +224,7 @@ type Windower interface {
 type Window struct {
 	// Kind is "initial", "delta" or "rebaseline".
 	Kind string
-	// Reason says why a window is a rebaseline.
+	// Reason says why a window is a rebaseline, or wider than the last run's state asks for.
 	Reason string
 	// ID names the window; the same window is loaded once.
 	ID string
@@ -298,6 +304,23 @@ type Sink interface {
 	Receipt(ctx context.Context, pipeline, window string) (*Receipt, error)
 	// Close releases the lock and the connection.
 	Close(context.Context) error
+}
+
+// Locker is a sink whose lock can be taken before the target is looked at, so that
+// what was planned is still true when the load begins.
+type Locker interface {
+	Lock(context.Context) error
+}
+
+// ProbeSource is a snapshot that digests its rows itself, where they are.
+type ProbeSource interface {
+	Prober(Request) (digest.Prober, error)
+}
+
+// ProbeTx is a transaction that digests rows of the load (target false) or of the target itself. It
+// gives nil when it cannot.
+type ProbeTx interface {
+	Prober(target bool) digest.Prober
 }
 
 // Load is one load: the columns that come, and how they change the target.

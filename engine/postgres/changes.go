@@ -2,20 +2,14 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/dpone/dpone/engine/batch"
 	"github.com/dpone/dpone/engine/connector"
 	"github.com/dpone/dpone/engine/logical"
 	"github.com/dpone/dpone/engine/postgres/replication"
 )
-
-// longestName is what PostgreSQL keeps of a name, in bytes.
-const longestName = 63
 
 // changeOptions says how the table's changes are followed.
 func (s *Source) changeOptions(ctx context.Context, req connector.ChangeRequest) (replication.Options, error) {
@@ -32,18 +26,6 @@ func (s *Source) changeOptions(ctx context.Context, req connector.ChangeRequest)
 	o.Schema, o.Table = s.name.Schema, s.name.Name
 	if o.Schema == "" {
 		o.Schema = "public"
-	}
-	if o.Slot == "" {
-		sum := sha256.Sum256([]byte(req.Pipeline))
-		name, _, _ := strings.Cut(req.Pipeline, ":")
-		o.Slot = fmt.Sprintf("dpone_%.40s_%s", name, hex.EncodeToString(sum[:8]))
-	}
-	if o.Publication == "" {
-		o.Publication = fmt.Sprintf("dpone_%s_%s_pub", o.Schema, o.Table)
-		if len(o.Publication) > longestName {
-			sum := sha256.Sum256([]byte(o.Publication))
-			o.Publication = "dpone_" + hex.EncodeToString(sum[:16]) + "_pub"
-		}
 	}
 	var err error
 	o.Columns, o.Binary, err = s.streamed(req.Columns)

@@ -112,6 +112,7 @@ func (t *table) add(c column, p pgType) {
 	} else {
 		c.Type, c.Portable, c.asText = classify(p)
 	}
+	c.Rounds = rounds(p)
 	t.columns = append(t.columns, c)
 	t.Columns = append(t.Columns, c.Column)
 }
@@ -128,12 +129,18 @@ func (t *table) identify(ctx context.Context, conn *pgx.Conn) error {
 
 func serverIdentity(ctx context.Context, conn *pgx.Conn) (string, error) {
 	var system, database string
-	err := conn.QueryRow(ctx, "SELECT (SELECT system_identifier::text FROM pg_control_system()), oid::text FROM pg_database WHERE datname = current_database()").Scan(&system, &database)
-	if isCode(err, "42501") {
-		// Without the privilege the address and the name have to do.
-		err = conn.QueryRow(ctx, "SELECT coalesce(host(inet_server_addr()), 'local') || ':' || current_setting('port'), oid::text FROM pg_database WHERE datname = current_database()").Scan(&system, &database)
-	}
+	var permitted bool
+	// To be refused would end the transaction that the caller may be in.
+	err := conn.QueryRow(ctx, "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')").Scan(&permitted)
 	if err != nil {
+		return "", fmt.Errorf("read the identity of the server: %w", err)
+	}
+	query := "SELECT (SELECT system_identifier::text FROM pg_control_system()), oid::text FROM pg_database WHERE datname = current_database()"
+	if !permitted {
+		// Without the privilege the address and the name have to do.
+		query = "SELECT coalesce(host(inet_server_addr()), 'local') || ':' || current_setting('port'), oid::text FROM pg_database WHERE datname = current_database()"
+	}
+	if err := conn.QueryRow(ctx, query).Scan(&system, &database); err != nil {
 		return "", fmt.Errorf("read the identity of the server: %w", err)
 	}
 	return "postgres:" + system + "/" + database, nil

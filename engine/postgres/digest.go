@@ -24,7 +24,7 @@ func record(prefix string, columns batch.Schema) string {
 
 // word is four bytes of a hash as a number, so that sums stay exact.
 func word(hash string, at int) string {
-	return fmt.Sprintf("(get_byte(%[1]s, %[2]d)::bigint << 24 | get_byte(%[1]s, %[3]d) << 16 | get_byte(%[1]s, %[4]d) << 8 | get_byte(%[1]s, %[5]d))",
+	return fmt.Sprintf("((get_byte(%[1]s, %[2]d)::bigint << 24) + (get_byte(%[1]s, %[3]d) << 16) + (get_byte(%[1]s, %[4]d) << 8) + get_byte(%[1]s, %[5]d))",
 		hash, at, at+1, at+2, at+3)
 }
 

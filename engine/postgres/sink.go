@@ -75,6 +75,19 @@ func lockKey(text string) int64 {
 	return int64(binary.BigEndian.Uint64([]byte(sha("dpone:" + text)[:8]))) //nolint:gosec // any 64 bits will do
 }
 
+// wait is how long a lock is waited for.
+func (s *Sink) wait() time.Duration {
+	if n := s.m.Sink.Options.LockTimeout; n > 0 {
+		return time.Duration(n) * time.Second
+	}
+	return time.Minute
+}
+
+// lockTimeout is the same as a value of the setting.
+func (s *Sink) lockTimeout() string {
+	return literal(strconv.FormatInt(s.wait().Milliseconds(), 10) + "ms")
+}
+
 // Describe tells what the target is now.
 func (s *Sink) Describe(ctx context.Context) (*connector.Relation, error) {
 	t, err := describeTable(ctx, s.conn, s.m.Sink.Table)
@@ -124,8 +137,8 @@ func (s *Sink) Receipt(ctx context.Context, pipeline, window string) (*connector
 // Close ends the session, and with it its lock.
 func (s *Sink) Close(ctx context.Context) error { return s.conn.Close(ctx) }
 
-// lock takes the target for this session, so that two runs never load it at once.
-func (s *Sink) lock(ctx context.Context) error {
+// Lock takes the target for this session, so that two runs never load it at once.
+func (s *Sink) Lock(ctx context.Context) error {
 	if s.locked {
 		return nil
 	}
@@ -133,11 +146,8 @@ func (s *Sink) lock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wait := s.m.Sink.Options.LockTimeout
-	if wait <= 0 {
-		wait = 60
-	}
-	deadline := time.Now().Add(time.Duration(wait) * time.Second)
+	wait := s.wait()
+	deadline := time.Now().Add(wait)
 	for {
 		var got bool
 		if err := s.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", lockKey(id)).Scan(&got); err != nil {
@@ -149,7 +159,7 @@ func (s *Sink) lock(ctx context.Context) error {
 		}
 		if time.Now().After(deadline) {
 			return &connector.Error{
-				Code: "target.busy", Msg: fmt.Sprintf("another run has been loading %s for %d s", qualified(s.m.Sink.Table), wait),
+				Code: "target.busy", Msg: fmt.Sprintf("another run has been loading %s for %s", qualified(s.m.Sink.Table), wait),
 				Fix: "wait for it, or raise sink.options.lock_timeout",
 			}
 		}
@@ -166,14 +176,10 @@ func (s *Sink) Begin(ctx context.Context, load connector.Load) (connector.Tx, er
 	if err := s.prepare(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.lock(ctx); err != nil {
+	if err := s.Lock(ctx); err != nil {
 		return nil, err
 	}
-	wait := s.m.Sink.Options.LockTimeout
-	if wait <= 0 {
-		wait = 60
-	}
-	if err := simple(ctx, s.conn, "BEGIN; SET LOCAL lock_timeout = "+literal(strconv.Itoa(wait)+"s")); err != nil {
+	if err := simple(ctx, s.conn, "BEGIN; SET LOCAL lock_timeout = "+s.lockTimeout()); err != nil {
 		return nil, connector.Fail("target.begin", err, "open a transaction on the target")
 	}
 	t := &tx{queries: queries{conn: s.conn}, sink: s, target: qualified(s.m.Sink.Table), load: load}
@@ -227,8 +233,13 @@ func (t *tx) Describe(ctx context.Context) (*connector.Relation, error) {
 	return &table.Relation, nil
 }
 
-// UniqueIndex says whether a unique index serves ON CONFLICT on these columns.
+// UniqueIndex says whether a unique index serves ON CONFLICT on these columns. The
+// rows of a partitioned table do not tell whether they were inserted or updated, so
+// that it is merged in the other way.
 func (t *tx) UniqueIndex(ctx context.Context, key []string) (bool, error) {
+	if t.table == nil || t.table.kind != 'r' {
+		return false, nil
+	}
 	var found bool
 	err := t.conn.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = $1::regclass AND i.indisunique AND i.indisvalid AND i.indimmediate
 		AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = cardinality($2::text[])
@@ -246,7 +257,14 @@ func (t *tx) Empty(ctx context.Context) error {
 	if t.load.Strategy.Mode == manifest.FullRefresh && t.load.Strategy.OverwriteType == "shadow_swap" {
 		return t.openShadow(ctx)
 	}
-	if err := simple(ctx, t.conn, "TRUNCATE "+t.target); err != nil {
+	err := simple(ctx, t.conn, "TRUNCATE "+t.target)
+	if isCode(err, "0A000") {
+		return &connector.Error{
+			Code: "target.referenced", Msg: "empty " + t.target, Err: err,
+			Fix: "use snapshot_diff, which leaves the rows that others point to in their place",
+		}
+	}
+	if err != nil {
 		return connector.Fail("target.truncate", err, "empty %s", t.target)
 	}
 	return nil
@@ -265,9 +283,14 @@ func (t *tx) Commit(ctx context.Context) (connector.Committed, error) {
 			facts["server_wal_bytes"] = wal
 		}
 	}
-	err := simple(ctx, t.conn, "COMMIT")
-	if err != nil && t.conn.IsClosed() {
+	results, err := t.conn.PgConn().Exec(ctx, "COMMIT").ReadAll()
+	switch {
+	case err != nil && t.conn.IsClosed():
 		err = t.outcome(ctx, xid, err)
+	case err == nil && (len(results) != 1 || results[0].CommandTag.String() != "COMMIT"):
+		err = &connector.Error{Code: "commit.failed", Msg: "the server rolled back instead of committing"}
+	case err != nil: // a constraint that is checked at the end
+		err = connector.Fail("commit.failed", err, "the server refused the commit")
 	}
 	if err != nil {
 		return connector.Committed{}, err
@@ -368,6 +391,9 @@ func dialect(t *tx) *sqlsink.Dialect {
 			text, err := logical.AppendText(nil, c.Type, value)
 			if err != nil {
 				return "", fmt.Errorf("column %q: %w", c.Name, err)
+			}
+			if c.Type.Kind == logical.Text {
+				return literal(string(text)), nil // the column may be an enum, which is not compared with a text
 			}
 			return "CAST(" + literal(string(text)) + " AS " + native + ")", nil
 		},

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -127,6 +126,18 @@ func (s *Source) snapshot(ctx context.Context, conn *pgx.Conn, exported string) 
 	if exported != "" {
 		begin += "; SET TRANSACTION SNAPSHOT " + literal(exported)
 	}
+	if s.query == "" && (s.table.kind == 'r' || s.table.kind == 'p' || s.table.kind == 'v') {
+		// A TRUNCATE or a rewrite after the snapshot would look like an empty table to
+		// it. The lock itself takes no snapshot yet. It needs the right to read every
+		// column; a role that may read some of them goes without.
+		var all bool
+		if err := conn.QueryRow(ctx, "SELECT coalesce(has_table_privilege($1::oid, 'SELECT'), false)", s.table.oid).Scan(&all); err != nil {
+			return nil, connector.Fail("source.snapshot", err, "look up the right to read %s", s.table.Name)
+		}
+		if all {
+			begin += "; LOCK TABLE " + qualified(s.name) + " IN ACCESS SHARE MODE"
+		}
+	}
 	if err := simple(ctx, conn, begin); err != nil {
 		return nil, connector.Fail("source.snapshot", err, "open a snapshot of the source")
 	}
@@ -186,10 +197,10 @@ func (s *snapshot) from() string {
 func (s *snapshot) conditions(r connector.Request) ([]string, error) {
 	var parts []string
 	if p := s.source.options.CustomPredicate; p != "" {
-		parts = append(parts, "("+p+")")
+		parts = append(parts, "("+p+"\n)")
 	}
 	if r.Where != "" {
-		parts = append(parts, "("+r.Where+")")
+		parts = append(parts, "("+r.Where+"\n)")
 	}
 	d := dialect(nil)
 	if r.Range != nil {
@@ -323,7 +334,7 @@ func (s *snapshot) Bounds(ctx context.Context, c batch.Column) (least, greatest 
 		if text == nil {
 			return nil, nil
 		}
-		return logical.ParseText([]byte{}, c.Type, boolText(c.Type, *text))
+		return logical.ParseText([]byte{}, c.Type, []byte(*text))
 	}
 	if least, err = parse(a); err != nil {
 		return nil, nil, fmt.Errorf("bounds of %q: %w", c.Name, err)
@@ -333,8 +344,6 @@ func (s *snapshot) Bounds(ctx context.Context, c batch.Column) (least, greatest 
 	}
 	return least, greatest, nil
 }
-
-func boolText(_ logical.Type, text string) []byte { return []byte(text) }
 
 // Values gives the distinct values.
 func (s *snapshot) Values(ctx context.Context, c batch.Column, limit int) ([][]byte, error) {
@@ -482,12 +491,4 @@ func encode(dst []byte, b *batch.Batch, row int) []byte {
 func sha(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
-}
-
-func parseInt(s string) int64 {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }

@@ -112,7 +112,7 @@ func (s *stage) Relay(ctx context.Context, from connector.Reader, builder *diges
 	if !ok || !sameColumns(r.columns, s.columns) {
 		return false, nil
 	}
-	if r.workers > 1 && s.tx.shadow != nil {
+	if r.workers > 1 && s.tx.shadow != nil && s.tx.shadow.committed {
 		return true, s.parallel(ctx, r, builder)
 	}
 	if err := s.open(ctx); err != nil {
@@ -132,6 +132,9 @@ func (s *stage) Relay(ctx context.Context, from connector.Reader, builder *diges
 				return err
 			}
 		}
+		if r.stats.Rows%progressRows == 0 {
+			s.tx.sink.env.Moved(r.stats.Rows)
+		}
 		if builder == nil {
 			return nil
 		}
@@ -144,7 +147,7 @@ func (s *stage) Relay(ctx context.Context, from connector.Reader, builder *diges
 			return true, errors.Join(connector.Fail("source.read", err, "read %s", r.snapshot.table.Name), s.abort())
 		}
 		if err := wire.Relay(ctx, out, s.in, wireBuffer, each); err != nil {
-			return true, errors.Join(connector.Fail("stage.write", err, "move rows into %s", s.tx.target), out.Close(), s.abort())
+			return true, errors.Join(s.moving(err, r, out), out.Close(), s.abort())
 		}
 		r.chunk(r.parts[i].name, out, time.Since(began))
 		if out.Rows() >= 0 && sum(r.stats.Chunks) != r.stats.Rows {
@@ -153,6 +156,17 @@ func (s *stage) Relay(ctx context.Context, from connector.Reader, builder *diges
 	}
 	return true, s.reached(ctx)
 }
+
+// moving says on which side a relay broke.
+func (s *stage) moving(err error, r *reader, out *wire.Out) error {
+	if broke := out.Err(); broke != nil && errors.Is(err, broke) {
+		return connector.Fail("source.read", err, "read %s", r.snapshot.table.Name)
+	}
+	return connector.Fail("stage.write", err, "write to %s", s.tx.target)
+}
+
+// progressRows is after how many rows progress is told.
+const progressRows = 1 << 16
 
 // midRow is the row at which a relay counts as being in the middle.
 const midRow = 100
@@ -271,7 +285,7 @@ func (s *stage) onePart(ctx context.Context, r *reader, work part, from *pgx.Con
 		return own.AddTuple(tuple)
 	})
 	if err != nil {
-		return errors.Join(connector.Fail("stage.write", err, "move rows into %s", s.tx.target), out.Close())
+		return errors.Join(s.moving(err, r, out), out.Close())
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -282,16 +296,18 @@ func (s *stage) onePart(ctx context.Context, r *reader, work part, from *pgx.Con
 
 // Close ends the writing.
 func (s *stage) Close(ctx context.Context) (connector.WriteStats, error) {
-	if s.closed || s.in == nil {
+	if s.closed {
 		return s.stats, nil
 	}
 	s.closed = true
-	rows, err := s.in.Close()
-	if err != nil {
-		return s.stats, connector.Fail("stage.write", err, "write to %s", s.tx.target)
+	if s.in != nil {
+		rows, err := s.in.Close()
+		if err != nil {
+			return s.stats, connector.Fail("stage.write", err, "write to %s", s.tx.target)
+		}
+		s.stats.Rows += rows
+		s.stats.Bytes += s.in.Bytes
 	}
-	s.stats.Rows += rows
-	s.stats.Bytes += s.in.Bytes
 	if s.kind != connector.StageKeys {
 		return s.stats, s.tx.sink.env.Reach(ctx, connector.AfterStage)
 	}

@@ -16,53 +16,57 @@ import (
 // below are the same on every server of every version (PostgreSQL manual, System Catalog Initial Data).
 const builtin = 10000
 
-// scalar gives the logical kinds of the types that have one of their own.
+// scalarType is a type of PostgreSQL that has a logical kind of its own.
+type scalarType struct {
+	oid    uint32
+	kind   logical.Kind
+	native string // as a table declares it
+	kept   bool   // whether a logical type of the kind is kept in this one
+}
+
+// scalars is the one table of them: reading, declaring and the documents follow it.
+func scalars() []scalarType {
+	return []scalarType{
+		{pgtype.BoolOID, logical.Bool, "boolean", true},
+		{pgtype.Int2OID, logical.Int16, "smallint", true},
+		{pgtype.Int4OID, logical.Int32, "integer", true},
+		{pgtype.Int8OID, logical.Int64, "bigint", true},
+		{pgtype.Float4OID, logical.Float32, "real", true},
+		{pgtype.Float8OID, logical.Float64, "double precision", true},
+		{pgtype.NumericOID, logical.Numeric, "numeric", true},
+		{pgtype.TextOID, logical.Text, "text", true},
+		{pgtype.VarcharOID, logical.Text, "character varying", false},
+		{pgtype.NameOID, logical.Text, "name", false},
+		{pgtype.ByteaOID, logical.Bytes, "bytea", true},
+		{pgtype.DateOID, logical.Date, "date", true},
+		{pgtype.TimeOID, logical.Time, "time without time zone", true},
+		{pgtype.TimestampOID, logical.Timestamp, "timestamp without time zone", true},
+		{pgtype.TimestamptzOID, logical.TimestampTZ, "timestamp with time zone", true},
+		{pgtype.IntervalOID, logical.Interval, "interval", true},
+		{pgtype.UUIDOID, logical.UUID, "uuid", true},
+		{pgtype.JSONOID, logical.JSON, "json", true},
+		{pgtype.JSONBOID, logical.JSONB, "jsonb", true},
+	}
+}
+
+// scalar gives the logical kind of a type that has one of its own.
 func scalar(oid uint32) logical.Kind {
-	switch oid {
-	case pgtype.BoolOID:
-		return logical.Bool
-	case pgtype.Int2OID:
-		return logical.Int16
-	case pgtype.Int4OID:
-		return logical.Int32
-	case pgtype.Int8OID:
-		return logical.Int64
-	case pgtype.Float4OID:
-		return logical.Float32
-	case pgtype.Float8OID:
-		return logical.Float64
-	case pgtype.NumericOID:
-		return logical.Numeric
-	case pgtype.TextOID, pgtype.VarcharOID, pgtype.NameOID:
-		return logical.Text
-	case pgtype.ByteaOID:
-		return logical.Bytes
-	case pgtype.DateOID:
-		return logical.Date
-	case pgtype.TimeOID:
-		return logical.Time
-	case pgtype.TimestampOID:
-		return logical.Timestamp
-	case pgtype.TimestamptzOID:
-		return logical.TimestampTZ
-	case pgtype.IntervalOID:
-		return logical.Interval
-	case pgtype.UUIDOID:
-		return logical.UUID
-	case pgtype.JSONOID:
-		return logical.JSON
-	case pgtype.JSONBOID:
-		return logical.JSONB
+	for _, s := range scalars() {
+		if s.oid == oid {
+			return s.kind
+		}
 	}
 	return logical.Invalid
 }
 
-// alias is true for types whose binary form is an object id, which means something else on another server.
-func alias(oid uint32) bool {
+// textOnly is true for types whose binary form does not come back as the same value.
+func textOnly(oid uint32) bool {
 	switch oid {
 	case 24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191,
-		1008, 2207, 2208, 2209, 2210, 2211, 3735, 3770, 4090, 4097, 4192,
-		32, 194, 3361, 3402, 4600, 4601, 5017: // and internal node and statistics types
+		1008, 2207, 2208, 2209, 2210, 2211, 3735, 3770, 4090, 4097, 4192, // reg*: an object id, which means something else on another server
+		22, 1006, 30, 1013, 3615, 3645, // int2vector, oidvector, tsquery: an empty value is sent and not received
+		1033, 1034, 3642, 3644, // aclitem, gtsvector: there is no binary form
+		32, 194, 3361, 3402, 4600, 4601, 5017: // internal nodes and statistics: nothing reads them
 		return true
 	}
 	return false
@@ -97,9 +101,9 @@ func classify(t pgType) (own, portable logical.Type, asText bool) {
 	switch {
 	case t.Kind == 'e':
 		return text, text, false // the binary form of an enum is its label
-	case alias(t.OID):
+	case textOnly(t.OID):
 		return text, text, true
-	case t.OID < builtin && (t.Kind == 'b' || t.Kind == 'r' || t.Kind == 'm') && t.Element < builtin && !alias(t.Element):
+	case t.OID < builtin && (t.Kind == 'b' || t.Kind == 'r' || t.Kind == 'm') && t.Element < builtin && !textOnly(t.Element):
 		own = logical.Type{Kind: logical.Native, Name: "postgres:" + t.Name, Tag: t.OID}
 		if t.OID == 790 || t.OID == 791 {
 			return own, logical.Type{}, false // money prints in the server's currency
@@ -109,52 +113,34 @@ func classify(t pgType) (own, portable logical.Type, asText bool) {
 	return text, text, true
 }
 
+// rounds is true for types that cut what their logical type holds without an error:
+// times with fewer digits, intervals of some fields, and names, which end after 63 bytes.
+func rounds(t pgType) bool {
+	switch t.OID {
+	case pgtype.TimeOID, pgtype.TimestampOID, pgtype.TimestamptzOID, pgtype.IntervalOID:
+		return t.Mod >= 0
+	case pgtype.NameOID:
+		return true
+	}
+	return false
+}
+
 // declare gives the type in which a table keeps a logical type.
 func declare(t logical.Type) (string, error) {
-	switch t.Kind {
-	case logical.Bool:
-		return "boolean", nil
-	case logical.Int16:
-		return "smallint", nil
-	case logical.Int32:
-		return "integer", nil
-	case logical.Int64:
-		return "bigint", nil
-	case logical.Float32:
-		return "real", nil
-	case logical.Float64:
-		return "double precision", nil
-	case logical.Numeric:
-		if t.Precision > 0 {
-			return fmt.Sprintf("numeric(%d,%d)", t.Precision, t.Scale), nil
-		}
-		return "numeric", nil
-	case logical.Text:
-		if t.Length > 0 {
-			return "character varying(" + strconv.Itoa(t.Length) + ")", nil
-		}
-		return "text", nil
-	case logical.Bytes:
-		return "bytea", nil
-	case logical.Date:
-		return "date", nil
-	case logical.Time:
-		return "time without time zone", nil
-	case logical.Timestamp:
-		return "timestamp without time zone", nil
-	case logical.TimestampTZ:
-		return "timestamp with time zone", nil
-	case logical.Interval:
-		return "interval", nil
-	case logical.UUID:
-		return "uuid", nil
-	case logical.JSON:
-		return "json", nil
-	case logical.JSONB:
-		return "jsonb", nil
-	case logical.Native:
+	switch {
+	case t.Kind == logical.Numeric && t.Precision > 0:
+		return fmt.Sprintf("numeric(%d,%d)", t.Precision, t.Scale), nil
+	case t.Kind == logical.Text && t.Length > 0:
+		return "character varying(" + strconv.Itoa(t.Length) + ")", nil
+	case t.Kind == logical.Native:
 		if name, ok := strings.CutPrefix(t.Name, "postgres:"); ok {
 			return name, nil
+		}
+	default:
+		for _, s := range scalars() {
+			if s.kept && s.kind == t.Kind {
+				return s.native, nil
+			}
 		}
 	}
 	return "", &connector.Error{Code: "type.refused", Msg: fmt.Sprintf("PostgreSQL has no type for %s", t)}
@@ -163,31 +149,24 @@ func declare(t logical.Type) (string, error) {
 // readRules says how PostgreSQL's types are read; the table in the documents is made of it.
 func readRules() []connector.ReadRule {
 	e := connector.Exact
-	return []connector.ReadRule{
-		{Native: "boolean", Logical: "bool", Rule: e},
-		{Native: "smallint", Logical: "int16", Rule: e},
-		{Native: "integer", Logical: "int32", Rule: e},
-		{Native: "bigint", Logical: "int64", Rule: e},
-		{Native: "real", Logical: "float32", Rule: e},
-		{Native: "double precision", Logical: "float64", Rule: e},
-		{Native: "numeric, numeric(p,s)", Logical: "numeric", Rule: e},
-		{Native: "text, name", Logical: "text", Rule: e},
-		{Native: "character varying(n)", Logical: "text", Rule: e, Note: "the length goes with it"},
-		{Native: "bytea", Logical: "bytes", Rule: e},
-		{Native: "date", Logical: "date", Rule: e},
-		{Native: "time", Logical: "time", Rule: e},
-		{Native: "timestamp", Logical: "timestamp", Rule: e},
-		{Native: "timestamptz", Logical: "timestamptz", Rule: e},
-		{Native: "interval", Logical: "interval", Rule: e},
-		{Native: "uuid", Logical: "uuid", Rule: e},
-		{Native: "json", Logical: "json", Rule: e},
-		{Native: "jsonb", Logical: "jsonb", Rule: e},
-		{Native: "enum", Logical: "text", Rule: connector.AsText, Note: "the label"},
-		{Native: "domain", Logical: "text", Rule: connector.Widened, Note: "as its base type, whatever that is"},
-		{Native: "arrays, ranges, inet, cidr, macaddr, bit, geometric, tsvector, xml, timetz, character(n) and other built-in types", Logical: "native", Rule: e, Note: "to another family: as text"},
-		{Native: "composite, types of extensions, arrays of types that users made, reg* types", Logical: "text", Rule: connector.AsText},
-		{Native: "money", Logical: "native", Rule: e, Note: "refused to another family: its text depends on the server's locale"},
+	var rules []connector.ReadRule
+	for _, s := range scalars() {
+		rule := connector.ReadRule{Native: s.native, Logical: logical.Type{Kind: s.kind}.String(), Rule: e}
+		switch s.oid {
+		case pgtype.NumericOID:
+			rule.Note = "precision and scale go with it"
+		case pgtype.VarcharOID:
+			rule.Note = "the length goes with it"
+		}
+		rules = append(rules, rule)
 	}
+	return append(rules, []connector.ReadRule{
+		{Native: "enum", Logical: "text", Rule: connector.AsText, Note: "the label"},
+		{Native: "domain", Logical: "as its base type", Rule: connector.Widened, Note: "over an array or a composite: text"},
+		{Native: "arrays, ranges, inet, cidr, macaddr, bit, geometric, tsvector, xml, timetz, character(n) and other built-in types", Logical: "native", Portable: "text", Rule: e},
+		{Native: "composite, types of extensions, arrays of types that users made, reg* types", Logical: "text", Rule: connector.AsText},
+		{Native: "money", Logical: "native", Portable: "none", Rule: e, Note: "its text depends on the server's locale"},
+	}...)
 }
 
 // writeRules says how logical types are kept.

@@ -3,10 +3,12 @@ package sqlsink
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dpone/dpone/engine/batch"
 	"github.com/dpone/dpone/engine/connector"
+	"github.com/dpone/dpone/engine/logical"
 	"github.com/dpone/dpone/engine/manifest"
 )
 
@@ -31,6 +33,9 @@ func (t *Tx) Apply(ctx context.Context, a connector.Apply) (connector.Counters, 
 			return connector.Counters{}, fmt.Errorf("analyze the staged rows: %w", err)
 		}
 	}
+	if err := t.remember(a); err != nil {
+		return connector.Counters{}, err
+	}
 	switch a.Mode {
 	case manifest.IncrementalAppend:
 		return t.appendNew(ctx, a)
@@ -50,12 +55,39 @@ func (t *Tx) Apply(ctx context.Context, a connector.Apply) (connector.Counters, 
 	return connector.Counters{}, fmt.Errorf("strategy %q has no form in SQL", a.Mode)
 }
 
+// remember notes where the rows of the load stand in the target once they are applied.
+func (t *Tx) remember(a connector.Apply) (err error) {
+	merged := "EXISTS (SELECT 1 FROM " + t.rows + " AS s WHERE " + t.match("t", "s", a.Columns, a.Key) + ")"
+	condition := ""
+	switch a.Mode {
+	case manifest.IncrementalMerge, manifest.SnapshotDiff:
+		condition = merged
+	case manifest.SCD2:
+		condition = "t." + t.d.Quote(t.load.Strategy.SCD2.Current) + " AND " + merged
+	case manifest.Replace:
+		condition = t.load.Strategy.CustomPredicate
+	case manifest.PartitionReplace:
+		condition, err = InCondition(t.d, *a.Scope)
+	case manifest.Backfill:
+		if t.load.Strategy.Backfill.InnerMode == manifest.IncrementalMerge {
+			condition = merged
+			break
+		}
+		condition, err = RangeCondition(t.d, *a.Range)
+	}
+	if condition != "" {
+		t.applied = "(SELECT t.* FROM " + t.b.Target() + " AS t WHERE (" + condition + "\n)) AS applied"
+	}
+	return err
+}
+
 // fill empties the target and inserts the staged rows, which have other types than it.
 func (t *Tx) fill(ctx context.Context, a connector.Apply) (connector.Counters, error) {
 	if err := t.b.Empty(ctx); err != nil {
 		return connector.Counters{}, err
 	}
-	n, err := t.insertInto(ctx, t.b.DirectTable(), a.Columns, "")
+	t.applied = t.b.DirectTable()
+	n, err := t.insertInto(ctx, t.applied, a.Columns, "")
 	return connector.Counters{Inserted: n}, err
 }
 
@@ -115,6 +147,9 @@ func (t *Tx) checkKey(ctx context.Context, table string, key []string) error {
 	list := strings.Join(quoted, ", ")
 	_, err = t.b.Exec(ctx, "CREATE UNIQUE INDEX "+t.d.Quote("dpone_key_"+fmt.Sprint(t.stages))+" ON "+t.indexable(table)+" ("+list+")")
 	if err == nil {
+		if _, err := t.b.Exec(ctx, "RELEASE SAVEPOINT dpone_key"); err != nil {
+			return fmt.Errorf("end the key check: %w", err)
+		}
 		return nil
 	}
 	if _, rerr := t.b.Exec(ctx, "ROLLBACK TO SAVEPOINT dpone_key"); rerr != nil {
@@ -163,9 +198,13 @@ func (t *Tx) sample(quoted []string) string {
 }
 
 func (t *Tx) keepLast(ctx context.Context, quoted []string, column string) error {
+	at := t.rowSchema.Index(column)
+	if at < 0 {
+		return fmt.Errorf("strategy.duplicate_policy names %q, which the load does not have", column)
+	}
 	id := t.d.RowID
 	_, err := t.b.Exec(ctx, "DELETE FROM "+t.rows+" WHERE "+id+" IN (SELECT dpone_id FROM (SELECT "+id+" AS dpone_id, row_number() OVER (PARTITION BY "+
-		strings.Join(quoted, ", ")+" ORDER BY "+t.d.Quote(column)+" DESC NULLS LAST, "+id+" DESC) AS dpone_n FROM "+t.rows+") AS ranked WHERE dpone_n > 1)")
+		strings.Join(quoted, ", ")+" ORDER BY "+compared(t.d, t.rowSchema[at], false)+" DESC NULLS LAST, "+id+" DESC) AS dpone_n FROM "+t.rows+") AS ranked WHERE dpone_n > 1)")
 	if err != nil {
 		return connector.Fail("key.duplicate_policy", err, "keep the last row of each key by %q", column)
 	}
@@ -197,15 +236,15 @@ func (t *Tx) replaceWhere(ctx context.Context, a connector.Apply, where string) 
 
 func (t *Tx) replace(ctx context.Context, a connector.Apply) (connector.Counters, error) {
 	predicate := t.load.Strategy.CustomPredicate
-	if err := t.within(ctx, a.Columns, "("+predicate+")", "replace.row_outside_predicate", "strategy.custom_predicate"); err != nil {
+	if err := t.within(ctx, a.Columns, predicate, "replace.row_outside_predicate", "strategy.custom_predicate"); err != nil {
 		return connector.Counters{}, err
 	}
-	return t.replaceWhere(ctx, a, " WHERE "+predicate)
+	return t.replaceWhere(ctx, a, " WHERE ("+predicate+"\n)")
 }
 
 // within refuses staged rows outside the part of the target that is replaced: the next run would not find them and add them again.
 func (t *Tx) within(ctx context.Context, s batch.Schema, condition, code, field string) error {
-	n, err := t.number(ctx, "SELECT count(*) FROM (SELECT "+t.aliased("s", s)+" FROM "+t.rows+" AS s) AS staged WHERE ("+condition+") IS NOT TRUE")
+	n, err := t.number(ctx, "SELECT count(*) FROM (SELECT "+t.aliased("s", s)+" FROM "+t.rows+" AS s) AS staged WHERE ("+condition+"\n) IS NOT TRUE")
 	if err != nil {
 		return connector.Fail("apply.scope", err, "hold the staged rows against %s", field)
 	}
@@ -267,7 +306,7 @@ func InCondition(d *Dialect, in connector.In) (string, error) {
 	}
 	var parts []string
 	if len(list) > 0 {
-		parts = append(parts, column+" IN ("+strings.Join(list, ", ")+")")
+		parts = append(parts, compared(d, in.Column, true)+" IN ("+strings.Join(list, ", ")+")")
 	}
 	if null {
 		parts = append(parts, column+" IS NULL")
@@ -280,7 +319,7 @@ func InCondition(d *Dialect, in connector.In) (string, error) {
 
 // RangeCondition writes a condition in SQL.
 func RangeCondition(d *Dialect, r connector.Range) (string, error) {
-	column := d.Quote(r.Column.Name)
+	column := compared(d, r.Column, false)
 	var parts []string
 	if r.From != nil {
 		l, err := d.Literal(r.Column, r.From)
@@ -306,6 +345,14 @@ func RangeCondition(d *Dialect, r connector.Range) (string, error) {
 	return "(" + strings.Join(parts, " AND ") + ")", nil
 }
 
+// compared is a column in a comparison with literals.
+func compared(d *Dialect, c batch.Column, equality bool) string {
+	if d.Compared == nil {
+		return d.Quote(c.Name)
+	}
+	return d.Compared(d.Quote(c.Name), c.Type, equality)
+}
+
 // appendNew inserts the staged rows, without those whose key the target has when a key is given.
 func (t *Tx) appendNew(ctx context.Context, a connector.Apply) (connector.Counters, error) {
 	var c connector.Counters
@@ -329,9 +376,10 @@ func (t *Tx) appendNew(ctx context.Context, a connector.Apply) (connector.Counte
 	return c, nil
 }
 
-// merge inserts new keys, updates keys whose row differs and leaves all others untouched.
+// merge inserts new keys, updates keys whose row differs and leaves all others untouched. A
+// key that an earlier run deleted softly is alive again.
 func (t *Tx) merge(ctx context.Context, a connector.Apply) (connector.Counters, error) {
-	return t.mergeReviving(ctx, a, "")
+	return t.mergeReviving(ctx, a, t.load.Strategy.SoftDelete)
 }
 
 // mergeReviving does the same and clears the time of a soft delete of each key that came back.
@@ -355,7 +403,7 @@ func (t *Tx) mergeReviving(ctx context.Context, a connector.Apply, deletedAt str
 			return c, fmt.Errorf("look for a unique index on the key: %w", err)
 		}
 	}
-	rest := without(s, a.Key)
+	rest := written(s, a.Key)
 	differs := t.d.Differs("t", "s", rest)
 	if deletedAt != "" {
 		differs = "(" + differs + " OR t." + t.d.Quote(deletedAt) + " IS NOT NULL)"
@@ -424,6 +472,9 @@ func (t *Tx) updateInsert(ctx context.Context, a connector.Apply, rest batch.Sch
 		return err
 	}
 	match := t.match("t", "s", a.Columns, a.Key)
+	if err := t.oneRowEach(ctx, a, match); err != nil {
+		return err
+	}
 	if len(rest) > 0 || deletedAt != "" {
 		n, err := t.b.Exec(ctx, "UPDATE "+t.b.Target()+" AS t SET "+
 			t.assign(rest, func(c batch.Column) string { return t.d.Staged("s", c) }, deletedAt)+
@@ -436,6 +487,45 @@ func (t *Tx) updateInsert(ctx context.Context, a connector.Apply, rest batch.Sch
 	var err error
 	c.Inserted, err = t.insertAll(ctx, a.Columns, " WHERE NOT EXISTS (SELECT 1 FROM "+t.b.Target()+" AS t WHERE "+match+")")
 	return err
+}
+
+// oneRowEach refuses a target that has several rows of one key, of which nobody can tell which one is meant.
+func (t *Tx) oneRowEach(ctx context.Context, a connector.Apply, match string) error {
+	keys, _ := a.Columns.Pick(a.Key)
+	n, err := t.number(ctx, "SELECT count(*) FROM (SELECT 1 AS one FROM "+t.rows+" AS s JOIN "+t.b.Target()+" AS t ON "+match+
+		" GROUP BY "+t.columns("s.", keys)+" HAVING count(*) > 1) AS doubled")
+	if err != nil {
+		return connector.Fail("apply.merge", err, "look for keys that the target has twice")
+	}
+	if n > 0 {
+		return &connector.Error{
+			Code: "target.duplicate_key", Msg: fmt.Sprintf("%d keys (%s) of the load have several rows in the target", n, strings.Join(a.Key, ", ")),
+			Fix: "remove the duplicates and give the target a unique index on the key",
+		}
+	}
+	return nil
+}
+
+// written are the columns that an update may have to write: those outside of the key, and
+// those of the key in which equal values can look different, as 1.0 and 1.00 do.
+func written(s batch.Schema, key []string) batch.Schema {
+	rest := make(batch.Schema, 0, len(s))
+	for i := range s {
+		if !slices.Contains(key, s[i].Name) || !exact(s[i].Type.Kind) {
+			rest = append(rest, s[i])
+		}
+	}
+	return rest
+}
+
+// exact is true for types whose equal values are the same to the last byte.
+func exact(k logical.Kind) bool {
+	switch k {
+	case logical.Bool, logical.Int16, logical.Int32, logical.Int64, logical.Bytes, logical.Date, logical.Time,
+		logical.Timestamp, logical.TimestampTZ, logical.UUID:
+		return true
+	}
+	return false
 }
 
 func without(s batch.Schema, names []string) batch.Schema {
@@ -458,7 +548,11 @@ func (t *Tx) snapshotDiff(ctx context.Context, a connector.Apply) (connector.Cou
 	var err error
 	deletedAt := ""
 	missing := " WHERE NOT EXISTS (SELECT 1 FROM " + t.rows + " AS s WHERE " + t.match("t", "s", a.Columns, a.Key) + ")"
-	switch t.load.Strategy.Diff.DeletePolicy {
+	policy := t.load.Strategy.Diff.DeletePolicy
+	if policy == "" && t.load.Strategy.SoftDelete != "" {
+		policy = "soft_delete" // another strategy that compares a whole snapshot
+	}
+	switch policy {
 	case "ignore":
 	case "soft_delete":
 		deletedAt = t.load.Strategy.SoftDelete
@@ -481,6 +575,14 @@ func (t *Tx) softDelete(ctx context.Context, where string) (int64, error) {
 }
 
 func (t *Tx) now() string {
+	at := batch.Column{Type: logical.Type{Kind: logical.TimestampTZ}}
+	value, err := logical.ParseText(nil, at.Type, []byte(t.load.Now))
+	if err == nil {
+		var l string
+		if l, err = t.d.Literal(at, value); err == nil {
+			return l
+		}
+	}
 	return "CAST('" + strings.ReplaceAll(t.load.Now, "'", "''") + "' AS " + t.d.Time + ")"
 }
 
@@ -498,13 +600,13 @@ func (t *Tx) history(ctx context.Context, a connector.Apply) (connector.Counters
 	if err := t.lock(ctx); err != nil {
 		return c, err
 	}
-	n, err := t.number(ctx, "SELECT count(*) FROM "+target+" AS t WHERE t."+q(o.Current)+" AND t."+q(o.ValidFrom)+" >= "+now)
+	n, err := t.number(ctx, "SELECT count(*) FROM "+target+" AS t WHERE (t."+q(o.Current)+" AND t."+q(o.ValidFrom)+" >= "+now+") OR t."+q(o.ValidTo)+" > "+now)
 	if err != nil {
 		return c, connector.Fail("apply.scd2", err, "look for versions from the future")
 	}
 	if n > 0 {
 		return c, &connector.Error{
-			Code: "scd2.clock", Msg: fmt.Sprintf("%d current versions begin at or after the time of this run, %s", n, t.load.Now),
+			Code: "scd2.clock", Msg: fmt.Sprintf("%d versions begin or end after the time of this run, %s", n, t.load.Now),
 			Fix: "the clock of this machine or of an earlier run is wrong; correct it and run again",
 		}
 	}
@@ -512,7 +614,7 @@ func (t *Tx) history(ctx context.Context, a connector.Apply) (connector.Counters
 	hash := t.d.RowHash("s", a.Columns)
 	closing := "UPDATE " + target + " AS t SET " + q(o.ValidTo) + " = " + now + ", " + q(o.Current) + " = " + t.d.False
 	if c.Updated, err = t.b.Exec(ctx, closing+" FROM "+t.rows+" AS s WHERE t."+q(o.Current)+" AND "+match+
-		" AND t."+q(o.RowHash)+" IS DISTINCT FROM "+hash); err != nil {
+		" AND "+t.d.Differs("t", "s", a.Columns)); err != nil {
 		return c, connector.Fail("apply.scd2", err, "close the versions that changed")
 	}
 	if o.DeletePolicy != "ignore" {
@@ -561,6 +663,12 @@ func (t *Tx) reconcile(ctx context.Context, a connector.Apply) (connector.Counte
 	}
 	if err := guard(r, keys, total, gone); err != nil {
 		return c, err
+	}
+	if there := total - gone; t.load.Strategy.Mode == manifest.XMin && there < keys {
+		return c, &connector.Error{
+			Code: "reconciliation.missing_keys", Msg: fmt.Sprintf("%d keys of the source are not in %s, which the earlier runs had loaded", keys-there, t.b.Target()),
+			Fix: "something else deleted them from the target; empty it, and the next run loads the whole table",
+		}
 	}
 	if gone == 0 {
 		return c, nil

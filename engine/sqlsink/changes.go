@@ -28,7 +28,7 @@ func (t *Tx) ApplyChanges(ctx context.Context, set *connector.ChangeSet, key []s
 	rows := t.rows
 	defer func() { t.rows = rows }()
 	a := changes{Tx: t, set: set, key: key, policy: cdc.DeletePolicy, columns: set.Upserts.Schema}
-	for _, step := range []func(context.Context) error{a.truncate, a.stage, a.delete, a.upsert, a.complete} {
+	for _, step := range []func(context.Context) error{a.choose, a.truncate, a.stage, a.delete, a.insert, a.upsert, a.complete} {
 		if err := step(ctx); err != nil {
 			return a.counters, err
 		}
@@ -43,6 +43,7 @@ type changes struct {
 	key      []string
 	policy   string
 	columns  batch.Schema // of a whole row
+	unique   bool         // the target has a unique index of the key
 	counters connector.Counters
 }
 
@@ -50,6 +51,22 @@ const (
 	softDelete   = "soft_delete"
 	ignoreDelete = "ignore"
 )
+
+// choose finds out what the target allows.
+func (a *changes) choose(ctx context.Context) error {
+	if a.changing.unique == nil {
+		unique := false
+		if a.d.Upsert {
+			var err error
+			if unique, err = a.b.UniqueIndex(ctx, a.key); err != nil {
+				return fmt.Errorf("look for a unique index on the key: %w", err)
+			}
+		}
+		a.changing.unique = &unique
+	}
+	a.unique = *a.changing.unique
+	return nil
+}
 
 // truncate treats a TRUNCATE as the delete of every row.
 func (a *changes) truncate(ctx context.Context) (err error) {
@@ -77,9 +94,10 @@ func (a *changes) truncate(ctx context.Context) (err error) {
 	return nil
 }
 
-// put brings a batch into a staging table, which is used again by the next set.
-func (a *changes) put(ctx context.Context, what string, b *batch.Batch) (string, error) {
-	id := what + ":" + strings.Join(b.Schema.Names(), "\x00")
+// put brings batches of one schema into a staging table, which is used again by the next set.
+func (a *changes) put(ctx context.Context, what string, batches ...*batch.Batch) (string, error) {
+	schema := batches[0].Schema
+	id := what + ":" + strings.Join(schema.Names(), "\x00")
 	if a.changing.tables == nil {
 		a.changing.tables = map[string]string{}
 	}
@@ -88,40 +106,52 @@ func (a *changes) put(ctx context.Context, what string, b *batch.Batch) (string,
 	var err error
 	if again, ok := a.b.(Reopener); ok && made {
 		if _, err = a.b.Exec(ctx, "TRUNCATE "+table); err == nil {
-			stage, err = again.ReopenStage(ctx, table, b.Schema)
+			stage, err = again.ReopenStage(ctx, table, schema)
 		}
 	} else {
 		a.stages++
 		table = a.b.StageTable(a.stages)
-		stage, err = a.b.OpenStage(ctx, table, b.Schema, connector.StageRows, false)
+		stage, err = a.b.OpenStage(ctx, table, schema, connector.StageRows, false)
 		a.changing.tables[id] = table
 	}
 	if err != nil {
 		return "", fmt.Errorf("open the way into %s: %w", table, err)
 	}
-	if b.Rows() > 0 {
-		if err := stage.Write(ctx, b); err != nil {
-			return "", err
+	return table, write(ctx, stage, batches...)
+}
+
+func write(ctx context.Context, stage connector.Stage, batches ...*batch.Batch) error {
+	rows := int64(0)
+	for _, b := range batches {
+		if b.Rows() == 0 {
+			continue
 		}
+		if err := stage.Write(ctx, b); err != nil {
+			return err
+		}
+		rows += int64(b.Rows())
 	}
 	stats, err := stage.Close(ctx)
-	if err != nil {
-		return "", err
+	if err == nil && stats.Rows != rows {
+		err = &connector.Error{Code: "load.rows", Msg: fmt.Sprintf("%d changed rows were sent and the sink took %d", rows, stats.Rows)}
 	}
-	if stats.Rows != int64(b.Rows()) {
-		return "", &connector.Error{Code: "load.rows", Msg: fmt.Sprintf("%d changed rows were sent and the sink took %d", b.Rows(), stats.Rows)}
-	}
-	return table, nil
+	return err
 }
 
 // stage brings the whole rows to the sink's side, and completes those that moved
 // to another key from the target's row with the old one.
 func (a *changes) stage(ctx context.Context) (err error) {
 	a.rows = ""
-	if a.set.Upserts.Rows() == 0 && len(a.set.Moves) == 0 {
+	batches := []*batch.Batch{a.set.Upserts}
+	rows := a.set.Upserts.Rows()
+	if !a.unique {
+		batches = append(batches, a.set.Inserts)
+		rows += a.set.Inserts.Rows()
+	}
+	if rows == 0 && len(a.set.Moves) == 0 {
 		return nil
 	}
-	if a.rows, err = a.put(ctx, "rows", a.set.Upserts); err != nil {
+	if a.rows, err = a.put(ctx, "rows", batches...); err != nil {
 		return err
 	}
 	for _, m := range a.set.Moves {
@@ -184,37 +214,82 @@ func (a *changes) delete(ctx context.Context) error {
 	return nil
 }
 
+// insert puts the new rows in, for which nobody need look at the target. Should one
+// of their keys be there all the same, as a row that was deleted softly or that
+// somebody else wrote, they are treated like the others.
+func (a *changes) insert(ctx context.Context) error {
+	if !a.unique || a.set.Inserts.Rows() == 0 {
+		return nil
+	}
+	direct, table := a.b.Direct(a.columns), ""
+	var err error
+	if !direct {
+		if table, err = a.put(ctx, "new rows", a.set.Inserts); err != nil {
+			return err
+		}
+	}
+	if _, err := a.b.Exec(ctx, "SAVEPOINT dpone_insert"); err != nil {
+		return fmt.Errorf("begin to insert the new rows: %w", err)
+	}
+	first := a.insertNew(ctx, table)
+	if first == nil {
+		a.counters.Inserted += int64(a.set.Inserts.Rows())
+		_, err = a.b.Exec(ctx, "RELEASE SAVEPOINT dpone_insert")
+		return err
+	}
+	if ctx.Err() != nil {
+		return first
+	}
+	if _, err := a.b.Exec(ctx, "ROLLBACK TO SAVEPOINT dpone_insert"); err != nil {
+		return first
+	}
+	if direct {
+		if table, err = a.put(ctx, "new rows", a.set.Inserts); err != nil {
+			return err
+		}
+	}
+	rows := a.rows
+	defer func() { a.rows = rows }()
+	a.rows = table
+	return a.upsert(ctx)
+}
+
+// insertNew inserts the new rows out of a staging table, or right away when none is named.
+func (a *changes) insertNew(ctx context.Context, table string) error {
+	if table == "" {
+		stage, err := a.b.OpenStage(ctx, a.b.Target(), a.columns, connector.StageDirect, false)
+		if err != nil {
+			return err
+		}
+		return write(ctx, stage, a.set.Inserts)
+	}
+	_, err := a.b.Exec(ctx, "INSERT INTO "+a.b.Target()+" ("+a.Tx.columns("", a.columns)+") "+a.d.Overriding+" SELECT "+a.values("s", a.columns)+" FROM "+table+" AS s")
+	return err
+}
+
+// upsert brings the staged rows into the target.
 func (a *changes) upsert(ctx context.Context) error {
 	if a.rows == "" {
 		return nil
 	}
 	apply := connector.Apply{Mode: manifest.IncrementalMerge, Columns: a.columns, Key: a.key}
-	if a.policy == softDelete {
-		c, err := a.mergeReviving(ctx, apply, a.load.Strategy.SoftDelete)
-		a.counters.Add(c)
-		return err
+	var c connector.Counters
+	var err error
+	switch {
+	case a.policy == softDelete:
+		c, err = a.mergeReviving(ctx, apply, a.load.Strategy.SoftDelete)
+	case !a.unique:
+		c, err = a.merge(ctx, apply)
+	default:
+		c, err = a.conflict(ctx)
 	}
-	if a.changing.unique == nil {
-		unique := false
-		if a.d.Upsert {
-			var err error
-			if unique, err = a.b.UniqueIndex(ctx, a.key); err != nil {
-				return fmt.Errorf("look for a unique index on the key: %w", err)
-			}
-		}
-		a.changing.unique = &unique
-	}
-	if !*a.changing.unique {
-		c, err := a.merge(ctx, apply)
-		a.counters.Add(c)
-		return err
-	}
-	return a.insert(ctx)
+	a.counters.Add(c)
+	return err
 }
 
-// insert puts every staged row in, and writes those that are there only when they
+// conflict puts every staged row in, and writes those that are there only when they
 // differ. Unlike a merge it does not look for the row before: most changes are real.
-func (a *changes) insert(ctx context.Context) error {
+func (a *changes) conflict(ctx context.Context) (c connector.Counters, err error) {
 	rest := without(a.columns, a.key)
 	quoted := make([]string, len(a.key))
 	for i, k := range a.key {
@@ -225,20 +300,18 @@ func (a *changes) insert(ctx context.Context) error {
 		action = "DO UPDATE SET " + a.assign(rest, func(c batch.Column) string { return "excluded." + a.d.Quote(c.Name) }, "") +
 			" WHERE " + a.d.Differs("target", "excluded", rest)
 	}
-	var staged, inserted, updated int64
+	var staged int64
 	// A row is inserted when its transaction id of deletion is still unset.
-	err := a.b.Query(ctx, "WITH applied AS (INSERT INTO "+a.b.Target()+" AS target ("+a.Tx.columns("", a.columns)+") "+a.d.Overriding+
+	err = a.b.Query(ctx, "WITH applied AS (INSERT INTO "+a.b.Target()+" AS target ("+a.Tx.columns("", a.columns)+") "+a.d.Overriding+
 		" SELECT "+a.values("s", a.columns)+" FROM "+a.rows+" AS s ON CONFLICT ("+strings.Join(quoted, ", ")+") "+action+
 		" RETURNING (target.xmax = 0) AS inserted)"+
 		" SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted), (SELECT count(*) FROM "+a.rows+") FROM applied", nil,
-		func(scan func(...any) error) error { return scan(&inserted, &updated, &staged) })
+		func(scan func(...any) error) error { return scan(&c.Inserted, &c.Updated, &staged) })
 	if err != nil {
-		return connector.Fail("apply.merge", err, "insert and update the changed rows")
+		return c, connector.Fail("apply.merge", err, "insert and update the changed rows")
 	}
-	a.counters.Inserted += inserted
-	a.counters.Updated += updated
-	a.counters.Unchanged += staged - inserted - updated
-	return nil
+	c.Unchanged = staged - c.Inserted - c.Updated
+	return c, nil
 }
 
 // complete updates the columns that the source sent and leaves the others as they are.

@@ -89,7 +89,10 @@ func (t *Tx) notNull(ctx context.Context, table string, s batch.Schema) (connect
 func (t *Tx) unique(ctx context.Context, table string, s batch.Schema) (connector.Measure, error) {
 	list := t.columns("", s)
 	n, err := t.number(ctx, "SELECT count(*) FROM (SELECT 1 AS one FROM "+table+" GROUP BY "+list+" HAVING count(*) > 1) AS doubled")
-	return found(n, "values of ("+strings.Join(s.Names(), ", ")+") come more than once"), err
+	if err != nil {
+		return connector.Measure{}, connector.Fail("gate.column", err, "compare the values of (%s)", strings.Join(s.Names(), ", "))
+	}
+	return found(n, "values of ("+strings.Join(s.Names(), ", ")+") come more than once"), nil
 }
 
 func (t *Tx) accepted(ctx context.Context, table string, s batch.Schema, values []string) (connector.Measure, error) {
@@ -105,7 +108,7 @@ func (t *Tx) accepted(ctx context.Context, table string, s batch.Schema, values 
 				return connector.Measure{}, err
 			}
 		}
-		parts = append(parts, t.d.Quote(s[i].Name)+" NOT IN ("+strings.Join(list, ", ")+")")
+		parts = append(parts, compared(t.d, s[i], true)+" NOT IN ("+strings.Join(list, ", ")+")")
 	}
 	n, err := t.number(ctx, "SELECT count(*) FROM "+table+" WHERE "+strings.Join(parts, " OR "))
 	return found(n, "rows have another value in "+strings.Join(s.Names(), " or ")), err
@@ -122,8 +125,13 @@ func (t *Tx) freshness(ctx context.Context, table string, s batch.Schema, maxAge
 	}
 	m := connector.Measure{Passed: true, Metrics: map[string]string{}}
 	for i := range s {
+		switch s[i].Type.Kind {
+		case logical.Date, logical.Timestamp, logical.TimestampTZ:
+		default:
+			return m, &connector.Error{Code: "gate.column", Msg: fmt.Sprintf("freshness needs a date or a timestamp, and column %q is %s", s[i].Name, s[i].Type)}
+		}
 		var text *string
-		err := t.b.Query(ctx, "SELECT "+t.d.Text("max("+t.d.Quote(s[i].Name)+")", s[i].Type)+" FROM "+table, nil,
+		err := t.b.Query(ctx, "SELECT "+t.d.Text("max("+compared(t.d, s[i], false)+")", s[i].Type)+" FROM "+table, nil,
 			func(scan func(...any) error) error { return scan(&text) })
 		if err != nil {
 			return m, err
@@ -153,14 +161,14 @@ func (t *Tx) freshness(ctx context.Context, table string, s batch.Schema, maxAge
 }
 
 func (t *Tx) custom(ctx context.Context, g manifest.Gate) (connector.Measure, error) {
-	sql := strings.NewReplacer("{target}", t.b.Target(), "{load}", t.side(false)).Replace(g.SQL)
+	sql := strings.NewReplacer("{target}", t.side(true), "{load}", t.side(false)).Replace(g.SQL)
 	want := 0.0
 	if g.Threshold != nil {
 		want = *g.Threshold
 	}
 	var got *float64
 	rows := 0
-	err := t.b.Query(ctx, "SELECT CAST(("+strings.TrimRight(strings.TrimSpace(sql), ";")+") AS double precision)", nil, func(scan func(...any) error) error {
+	err := t.b.Query(ctx, "SELECT CAST(("+strings.TrimRight(strings.TrimSpace(sql), ";")+"\n) AS double precision)", nil, func(scan func(...any) error) error {
 		rows++
 		return scan(&got)
 	})

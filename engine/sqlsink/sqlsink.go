@@ -53,6 +53,9 @@ type Dialect struct {
 	Upsert bool
 	// Lock keeps other writers off the target where no unique index protects it; empty when the system has one writer.
 	Lock string
+	// Compared is the expression by which a column is compared with literals of its type,
+	// for equality alone or for order; nil when the operators do right by every type.
+	Compared func(expr string, t logical.Type, equality bool) string
 	// Text is the expression that gives a column's text form.
 	Text func(expr string, t logical.Type) string
 	// Alter gives the statements of a change.
@@ -98,8 +101,9 @@ type Tx struct {
 	rows, keys string
 	loaded     *countedStage // the stage of the rows
 	rowSchema  batch.Schema
-	direct     bool // rows go into the emptied target itself
-	refill     bool // rows are staged, and the target is emptied for them
+	direct     bool   // rows go into the emptied target itself
+	refill     bool   // rows are staged, and the target is emptied for them
+	applied    string // the rows of the load in the target, empty when they cannot be told from other ones
 	stages     int
 	before     connector.State
 	changing   changing
@@ -178,6 +182,12 @@ func (t *Tx) Alter(ctx context.Context, changes []connector.Change) error {
 			}
 		}
 	}
+	if len(changes) == 0 {
+		return nil
+	}
+	if _, err := t.b.Describe(ctx); err != nil { // the backend knows the new types from here on
+		return fmt.Errorf("look at the changed columns: %w", err)
+	}
 	return nil
 }
 
@@ -210,13 +220,18 @@ func DistinctValues(ctx context.Context, s Session, sql string, column batch.Col
 		return nil, err
 	}
 	if len(values) > limit {
-		return nil, &connector.Error{
-			Code: "partition.too_many",
-			Msg:  fmt.Sprintf("column %q has more than %d different values", column.Name, limit),
-			Fix:  "raise strategy.partition.max_partitions_per_run, or name the partitions in strategy.partition.values",
-		}
+		return nil, TooMany(column.Name, limit)
 	}
 	return values, nil
+}
+
+// TooMany says that a column has more distinct values than a run may touch.
+func TooMany(column string, limit int) error {
+	return &connector.Error{
+		Code: "partition.too_many",
+		Msg:  fmt.Sprintf("column %q has more than %d different values", column, limit),
+		Fix:  "raise strategy.partition.max_partitions_per_run, or name the partitions in strategy.partition.values",
+	}
 }
 
 // Stage opens the way for rows.
@@ -278,16 +293,46 @@ func (t *Tx) Count(ctx context.Context, target bool) (int64, error) {
 	return t.number(ctx, "SELECT count(*) FROM "+t.side(target))
 }
 
-// Digest digests the rows of the load or of the target.
+// Empty says whether the target, which is there, has no row. It does not read the whole table.
+func (t *Tx) Empty(ctx context.Context) (bool, error) {
+	n, err := t.number(ctx, "SELECT count(*) FROM (SELECT 1 FROM "+t.side(true)+" LIMIT 1) AS first")
+	if err != nil {
+		return false, fmt.Errorf("look whether %s is empty: %w", t.b.Target(), err)
+	}
+	return n == 0, nil
+}
+
+// Digest digests the rows of the load, as the target has them once they are applied, or those of the target.
 func (t *Tx) Digest(ctx context.Context, spec digest.Spec, target bool) (digest.Digest, error) {
-	return t.b.Digest(ctx, t.side(target), spec)
+	return t.b.Digest(ctx, t.digested(target), spec)
+}
+
+// digested is where the rows of a digest stand. The rows of a load are looked for in
+// the target where the strategy tells which ones they are: what a trigger made of them counts.
+func (t *Tx) digested(target bool) string {
+	if target || t.applied == "" {
+		return t.side(target)
+	}
+	return t.applied
+}
+
+// Prober digests rows of the load or of the target where they are; nil when the backend cannot.
+func (t *Tx) Prober(target bool) digest.Prober {
+	if p, ok := t.b.(interface {
+		Prober(table string) digest.Prober
+	}); ok {
+		return p.Prober(t.digested(target))
+	}
+	return nil
 }
 
 func (t *Tx) side(target bool) string {
-	if t.direct {
+	switch {
+	case t.direct:
 		return t.rows // what will be the target
-	}
-	if target || t.rows == "" {
+	case target && t.refill:
+		return t.b.DirectTable()
+	case target || t.rows == "":
 		return t.b.Target()
 	}
 	return t.rows

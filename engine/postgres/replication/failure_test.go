@@ -416,11 +416,12 @@ func TestPreflight(t *testing.T) {
 		code(t, r.run(), "cdc.wal_level")
 	})
 	t.Run("role", func(t *testing.T) {
-		o := pgtest.Options()
-		o.DSN = ""
-		r := newRig(t, pgtest.Server(t, o).DSN(), create+"; CREATE ROLE modest LOGIN")
+		r := newRig(t, pgtest.Database(t), create)
+		role := "modest_" + r.o.Slot
+		r.exec("CREATE ROLE " + role + " LOGIN")
+		t.Cleanup(func() { _, _ = r.conn.Exec(context.WithoutCancel(t.Context()), "DROP ROLE "+role) })
 		r.o.Config = r.o.Config.Copy()
-		r.o.Config.User = "modest"
+		r.o.Config.User = role
 		err := r.run()
 		code(t, err, "cdc.connect")
 		assert.ErrorContains(t, err, "REPLICATION")

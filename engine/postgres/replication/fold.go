@@ -29,6 +29,7 @@ type entry struct {
 	key, row, old span
 	next          int32 // the next entry with the same hash, -1 for none
 	state         uint8
+	born          bool // the key had no row before the set
 }
 
 // undo is what an entry was before the open transaction touched it.
@@ -48,7 +49,6 @@ type folded struct {
 	undone         []undo
 	counts, before connector.ChangeCounts
 	truncate       bool
-	begun          bool         // a part of the open transaction is in an earlier set
 	commit         bool         // the set ends where a transaction ends
 	end            pgoutput.LSN // with commit: where the stream goes on
 	last           error        // what ends the stream after this set
@@ -76,13 +76,13 @@ func (f *folded) put(b []byte) (span, error) {
 
 // boundary notes that a transaction has committed: it is no longer taken back.
 func (f *folded) boundary() {
-	f.undone, f.before, f.begun = f.undone[:0], f.counts, false
+	f.undone, f.before = f.undone[:0], f.counts
 }
 
 // rollback takes the open transaction back. It gives false when that cannot be
-// done, because an earlier set has a part of it or because it emptied the table.
+// done, because the transaction emptied the table.
 func (f *folded) rollback() bool {
-	if f.begun || f.counts.Truncates != f.before.Truncates {
+	if f.counts.Truncates != f.before.Truncates {
 		return false
 	}
 	for i := len(f.undone) - 1; i >= 0; i-- {
@@ -160,6 +160,7 @@ func (f *folder) insert(m *pgoutput.Message) (err error) {
 		return twice(m.Relation)
 	}
 	f.cur.counts.Inserts++
+	e.born = e.born || e.state == untouched
 	e.state, e.old = whole, span{}
 	e.row, err = f.cur.put(m.RawNew)
 	return err
@@ -262,6 +263,7 @@ func (f *folder) move(m *pgoutput.Message, gaps bool) error {
 	if to.state > deleted {
 		return twice(m.Relation)
 	}
+	to.born = to.born || to.state == untouched
 	switch {
 	case !gaps:
 		to.state, to.old = whole, span{}
@@ -343,9 +345,15 @@ func (l *filler) fill(f *folded, set *connector.ChangeSet) error {
 		var err error
 		switch e.state {
 		case deleted:
-			err = l.deletion(set.Deletes, f.bytes(e.key))
+			if !e.born {
+				err = l.deletion(set.Deletes, f.bytes(e.key))
+			}
 		case whole:
-			err = l.row(set.Upserts, f.bytes(e.row), nil)
+			b := set.Upserts
+			if e.born {
+				b = set.Inserts
+			}
+			err = l.row(b, f.bytes(e.row), nil)
 		case partial:
 			err = l.row(nil, f.bytes(e.row), nil)
 		case moved:
@@ -377,8 +385,9 @@ func (l *filler) begin(set *connector.ChangeSet) {
 		for i, k := range l.key {
 			keys[i] = l.schema[k]
 		}
-		set.Upserts, set.Deletes = batch.New(l.schema), batch.New(keys)
+		set.Inserts, set.Upserts, set.Deletes = batch.New(l.schema), batch.New(l.schema), batch.New(keys)
 	}
+	set.Inserts.Reset()
 	set.Upserts.Reset()
 	set.Deletes.Reset()
 	set.Partial, set.Moves = set.Partial[:0], set.Moves[:0]

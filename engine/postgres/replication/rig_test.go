@@ -229,6 +229,12 @@ func apply(r *rig, rows map[string][][]byte, set *connector.ChangeSet) {
 		key := r.keyOf(read(set.Deletes, i, empty()))
 		delete(rows, key)
 	}
+	for i := range set.Inserts.Rows() {
+		row := read(set.Inserts, i, empty())
+		_, there := rows[r.keyOf(row)]
+		assert.Assert(r.t, !there, "a new row is there already")
+		whole = append(whole, row)
+	}
 	for i := range set.Upserts.Rows() {
 		whole = append(whole, read(set.Upserts, i, empty()))
 	}

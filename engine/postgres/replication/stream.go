@@ -38,8 +38,8 @@ import (
 
 // The bounds of a set unless told.
 const (
-	defaultRows  = 20_000
-	defaultBytes = 8 << 20
+	defaultRows  = 50_000
+	defaultBytes = 4 << 20
 )
 
 // Options say which changes are followed, and how.
@@ -591,6 +591,10 @@ func (s *Stream) copyData(data []byte, m *pgoutput.Message) error {
 	return fmt.Errorf("the server sent an unknown message %q", data[0])
 }
 
+// quiet is how much log of others a stream that goes on forever lets pass before it
+// moves on without a change, so that the server need not keep it.
+const quiet = 16 << 20
+
 // keepalive takes where the server is: between two transactions everything
 // before that place was sent.
 func (s *Stream) keepalive(k pglogrepl.PrimaryKeepaliveMessage) error {
@@ -607,7 +611,7 @@ func (s *Stream) keepalive(k pglogrepl.PrimaryKeepaliveMessage) error {
 		c.end = pgoutput.LSN(k.ServerWALEnd)
 	}
 	switch {
-	case s.o.Follow && !c.empty():
+	case s.o.Follow && (!c.empty() || pglogrepl.LSN(c.end) > s.last+quiet):
 		return s.hand(true)
 	case !s.o.Follow && k.ServerWALEnd >= s.bound:
 		return io.EOF
@@ -696,7 +700,6 @@ func (s *Stream) hand(commit bool) error {
 	case <-s.stop:
 		return errStopped
 	}
-	s.folder.cur.begun = !commit
 	return nil
 }
 

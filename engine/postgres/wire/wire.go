@@ -309,8 +309,12 @@ func (o *Out) Close() error {
 	if o.closed {
 		return nil
 	}
-	return o.fail(errors.New("copy was given up"))
+	_ = o.fail(errors.New("copy was given up"))
+	return nil
 }
+
+// Err is what the reading ended with, nil when it goes on or came to its end.
+func (o *Out) Err() error { return o.err }
 
 // In is a COPY ... FROM STDIN (FORMAT binary) in progress. It has the connection to itself until it is closed.
 type In struct {
