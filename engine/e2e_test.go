@@ -99,6 +99,7 @@ func (w *world) run(m *manifest.Manifest) engine.Report {
 	report, err := engine.Run(context.Background(), m, w.options())
 	assert.NilError(w.t, err)
 	assert.Assert(w.t, report.Passed)
+	assert.NilError(w.t, follows(w.t, report))
 	return report
 }
 
@@ -109,6 +110,7 @@ func (w *world) fails(m *manifest.Manifest, code string) engine.Report {
 	assert.Assert(w.t, err != nil, "the run passed, %s was expected", code)
 	assert.Equal(w.t, report.Result.ErrorCode, code, err.Error())
 	assert.Assert(w.t, !report.Passed)
+	assert.NilError(w.t, follows(w.t, report))
 	return report
 }
 

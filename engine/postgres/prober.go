@@ -152,7 +152,7 @@ func fields(record []byte) ([][]byte, error) {
 	if len(record) < 4 {
 		return nil, cut
 	}
-	values := make([][]byte, 0, binary.BigEndian.Uint32(record))
+	values := make([][]byte, 0, min(int(binary.BigEndian.Uint32(record)), len(record)/8))
 	for record = record[4:]; len(record) > 0; {
 		if len(record) < 8 {
 			return nil, cut
