@@ -23,6 +23,7 @@ func backfill(fields string) string { return process("mode: backfill\nbackfill: 
 
 func TestBackfillChunks(t *testing.T) {
 	t.Parallel()
+	w := newWorld(t)
 	for name, c := range map[string]struct{ typ, values, fields, chunks, left string }{
 		"integers": {"int", "(1), (9), (10), (25), (-1)", "column: c, chunk_size: 10", "(-10..0)\n(0..10)\n(10..20)\n(20..30)", ""},
 		"with from": {
@@ -44,8 +45,7 @@ func TestBackfillChunks(t *testing.T) {
 		"first of days":       {"date", "('4714-11-24 BC')", "column: c, chunk_size: 10d", "(\"4714-11-24 BC..4714-11-29 BC\")", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
+			defer w.clear()
 			w.src("CREATE TABLE orders (c " + c.typ + ", note text DEFAULT 'n'); INSERT INTO orders VALUES " + c.values)
 			if !strings.Contains(c.values, "NULL") {
 				w.src("ALTER TABLE orders ALTER c SET NOT NULL")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dpone/dpone/engine/batch"
 	"github.com/dpone/dpone/engine/connector"
+	"github.com/dpone/dpone/engine/digest"
 	"github.com/dpone/dpone/engine/manifest"
 )
 
@@ -66,6 +67,9 @@ func (r *run) cdc(ctx context.Context) (err error) {
 			Code: "cdc.schema_changed", Msg: "the target no longer has the columns that the stream fills",
 			Fix: "give it back its columns, or delete the pipeline's row from the state table and drop the slot to load the table again",
 		}
+	}
+	if stream.Initial() == nil {
+		r.report.Digest = DigestResult{Level: string(digest.LevelNone)} // changes are no set of rows
 	}
 	return c.follow(ctx)
 }

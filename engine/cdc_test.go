@@ -33,7 +33,7 @@ func newStream(t *testing.T) *world {
 func (w *world) follow(strategy string) string {
 	var slot string
 	assert.NilError(w.t, w.source.QueryRow(context.Background(), "SELECT 'dpone_' || oid FROM pg_database WHERE datname = current_database()").Scan(&slot))
-	return strings.Replace(process(strategy), "sink:", "  options: {cdc: {slot: "+slot+", publication: orders_pub}}\nsink:", 1)
+	return strings.Replace(process(strategy), "sink:", "  options: {workers: 2, cdc: {slot: "+slot+", publication: orders_pub}}\nsink:", 1)
 }
 
 const streamed = `CREATE TABLE orders (id bigint PRIMARY KEY, note text, big text, big2 bytea, amount numeric, at timestamptz DEFAULT now(), j jsonb, days daterange);
@@ -149,11 +149,24 @@ func TestCDCTextAndNoIndex(t *testing.T) {
 	w.same("TABLE orders", "TABLE orders")
 }
 
+func TestCDCSecondUniqueColumn(t *testing.T) {
+	t.Parallel()
+	w := newStream(t)
+	w.src(streamed)
+	m := w.manifest(w.follow("mode: cdc\nunique_key: id"))
+	w.run(m)
+	w.dst(`CREATE UNIQUE INDEX ON orders (note)`)
+	w.src(`UPDATE orders SET note = 'given up', big = '', big2 = '' WHERE id = 1; UPDATE orders SET note = 'given up, too' WHERE id = 2; DELETE FROM orders WHERE id = 3;
+		INSERT INTO orders (id, note) VALUES (501, 'note 1'), (502, 'note 2'), (503, 'note 3')`)
+	w.run(m)
+	w.same("TABLE orders", "TABLE orders")
+}
+
 func TestCDCGates(t *testing.T) {
 	t.Parallel()
 	w := newStream(t)
 	w.src(streamed)
-	m := w.manifest(w.follow("mode: cdc\nunique_key: id") + "quality:\n  gates:\n    - {type: not_null, columns: note}\n    - {type: row_count_reconciliation}\n")
+	m := w.manifest(w.follow("mode: cdc\nunique_key: id") + "quality:\n  gates:\n    - {type: not_null, columns: note}\n    - {type: row_count_reconciliation}\n    - {type: typed_hash_reconciliation}\n")
 	w.run(m)
 	before := rows(t, w.sink, "TABLE dpone.dpone_state")
 	w.src(`INSERT INTO orders (id) VALUES (1000)`)

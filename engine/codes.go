@@ -209,6 +209,7 @@ func runCodes() []CodeDoc {
 		{"stage.write", "Writing to the sink broke.", "Look at the cause: a constraint, a value, the connection, free space."},
 
 		{"state.create", "The tables for state and receipts could not be made.", "Give the role the right to create the schema, or make the two tables for it; docs/engine.md has the statements."},
+		{"state.invalid", "The state of the last run is not what a run writes.", "Something else wrote it; put it right, or delete the pipeline's row from the state table to begin anew."},
 		{"state.moved", "Another run of this process has committed in between.", "Run again."},
 		{"state.write", "The state could not be written.", "Give the role the right to write the state table; look at the cause."},
 		{"strategy.shadow_swap", "SQLite has no shadow_swap.", "Use in_place; readers see the old rows until the load commits."},

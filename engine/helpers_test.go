@@ -37,6 +37,14 @@ func (w *world) untouched(table string, f func()) {
 	assert.Equal(w.t, look(), before)
 }
 
+// clear empties both databases for the next case.
+func (w *world) clear() {
+	w.t.Helper()
+	const all = "DROP SCHEMA public CASCADE; CREATE SCHEMA public; DROP SCHEMA IF EXISTS dpone CASCADE"
+	w.src(all)
+	w.dst(all)
+}
+
 // versions tells which rows were written again.
 func (w *world) versions(table string) string {
 	w.t.Helper()

@@ -503,6 +503,13 @@ func (r *run) readState(ctx context.Context, tx connector.Tx) (connector.State, 
 	if err != nil {
 		return state, err
 	}
+	if len(state.Position) > 0 && !json.Valid(state.Position) {
+		// The report, which is JSON, could not hold it either.
+		return state, &connector.Error{
+			Code: "state.invalid", Msg: fmt.Sprintf("the state of %s is no JSON, revision %d", r.pipeline, state.Revision),
+			Fix: "something else wrote it; put it right, or delete it to begin anew",
+		}
+	}
 	r.report.State = StateChange{Revision: state.Revision, Before: state.Position, After: state.Position}
 	return state, nil
 }

@@ -84,8 +84,9 @@ func TestGates(t *testing.T) {
 // TestRedGateUndoesTheColumns shows that changes of the target belong to the load.
 func TestRedGateUndoesTheColumns(t *testing.T) {
 	t.Parallel()
+	w := newWorld(t)
 	for _, strategy := range []string{"mode: full_refresh", swap, "mode: incremental_merge\nunique_key: id", "mode: scd2\nunique_key: id"} {
-		w := newWorld(t)
+		w.clear()
 		w.src("CREATE TABLE orders (id int PRIMARY KEY, added text); INSERT INTO orders VALUES (1, 'x')")
 		m := w.manifest(process(strategy) + "quality:\n  gates:\n    - {type: min_rows, threshold: 2}\n")
 		w.fails(m, "DPONE_QUALITY_GATES_FAILED")
@@ -97,6 +98,7 @@ func TestRedGateUndoesTheColumns(t *testing.T) {
 
 func TestSchemaEvolution(t *testing.T) {
 	t.Parallel()
+	w := newWorld(t)
 	evolve := func(mode, strategy string) string {
 		return strings.Replace(process(strategy), "  strategy:", "  options: {schema_evolution: {mode: "+mode+"}}\n  strategy:", 1)
 	}
@@ -124,8 +126,7 @@ func TestSchemaEvolution(t *testing.T) {
 		"generated source":   {"w int, v int GENERATED ALWAYS AS (w + 1) STORED", "w int, v int", "strict", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
+			defer w.clear()
 			w.src("CREATE TABLE orders (id int PRIMARY KEY, " + c.source + "); INSERT INTO orders (id) VALUES (1), (2)")
 			ranks := map[string]int{"strict": 0, "additive": 1, "widening": 2, "": 3}
 			for mode, rank := range ranks {
@@ -188,6 +189,7 @@ func TestContract(t *testing.T) {
 // TestCorruptionIsLocated lets a trigger of the target spoil rows of the load.
 func TestCorruptionIsLocated(t *testing.T) {
 	t.Parallel()
+	w := newWorld(t)
 	for name, c := range map[string]struct {
 		strategy, spoil string
 		metrics         map[string]string
@@ -202,8 +204,7 @@ func TestCorruptionIsLocated(t *testing.T) {
 		"merge": {"mode: incremental_merge\nunique_key: id", "NEW.note := CASE WHEN NEW.id IN (77, 500) THEN 'spoilt' ELSE NEW.note END; RETURN NEW", map[string]string{"differing": "id=77; id=500"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
+			defer w.clear()
 			w.src(orders)
 			w.dst("CREATE TABLE orders (id bigint PRIMARY KEY, day date, note text, amount numeric(12,2), flag boolean, at timestamptz); INSERT INTO orders (id) VALUES (-1);" +
 				"CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN " + c.spoil + "; END $$; CREATE TRIGGER spoil BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION spoil()")

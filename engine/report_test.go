@@ -25,7 +25,7 @@ func reportSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	s, err := jsonschema.For[engine.Report](&jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{reflect.TypeFor[json.RawMessage](): {}}})
 	assert.NilError(t, err)
-	s.ID, s.Schema, s.Title = "urn:dpone:run_report:v1", "https://json-schema.org/draft/2020-12/schema", "Report of a run"
+	s.ID, s.Schema, s.Title = "https://github.com/dpone/dpone/engine/run_report/v1", "https://json-schema.org/draft/2020-12/schema", "Report of a run"
 	fixed := func(in *jsonschema.Schema, field string, values ...any) {
 		p := in.Properties[field]
 		assert.Assert(t, p != nil, field)

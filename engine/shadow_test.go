@@ -92,6 +92,7 @@ func TestSwapCarriesEverythingOver(t *testing.T) {
 
 func TestSwapRefusesWhatItWouldLose(t *testing.T) {
 	t.Parallel()
+	w := newWorld(t)
 	for name, c := range map[string]struct{ make, told string }{
 		"view":               {"CREATE VIEW seen AS SELECT id FROM orders", "views or rules that read it: seen"},
 		"materialised view":  {"CREATE MATERIALIZED VIEW kept AS SELECT id FROM orders", "kept"},
@@ -110,8 +111,7 @@ func TestSwapRefusesWhatItWouldLose(t *testing.T) {
 		"identity elsewhere": {"ALTER TABLE orders ADD i int GENERATED ALWAYS AS IDENTITY; CREATE TABLE other (i int DEFAULT nextval('orders_i_seq'))", "other objects that use its identity: default value for column i of table other"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
+			defer w.clear()
 			w.src("CREATE TABLE orders (id int); INSERT INTO orders VALUES (2)")
 			w.dst("CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders VALUES (1); " + c.make)
 			m := w.manifest(options(process(swap), "columns: [id]"))

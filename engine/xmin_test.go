@@ -330,8 +330,10 @@ func TestXMinStateIsCompared(t *testing.T) {
 	w.rebased(w.xmin(allowed, ""), "state_missing")
 	w.dst(`UPDATE dpone.dpone_state SET position = '{"column":"id","type":"int4","value":"1"}'`)
 	w.refused(m, "state_foreign")
-	w.dst(`UPDATE dpone.dpone_state SET position = 'nonsense'`)
+	w.dst(`UPDATE dpone.dpone_state SET position = '["nonsense"]'`)
 	w.fails(m, "xmin.state")
+	w.dst(`UPDATE dpone.dpone_state SET position = 'nonsense'`)
+	w.fails(m, "state.invalid")
 }
 
 func TestXMinState(t *testing.T) {
@@ -454,6 +456,7 @@ func TestXMinTableIsLockedBeforeTheSnapshot(t *testing.T) {
 
 func TestXMinTableChanges(t *testing.T) {
 	t.Parallel()
+	all := newWorld(t)
 	for _, test := range []struct {
 		name, change string
 		reason       string // empty when the window stays good
@@ -474,9 +477,12 @@ func TestXMinTableChanges(t *testing.T) {
 		{"column without a default", "ALTER TABLE orders ADD extra int", "schema_changed", connector.Counters{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			w.src(items)
+			// Databases take longer to make than the cases to run.
+			one := *all
+			w := &one
+			w.t = t
+			w.src("DROP TABLE IF EXISTS orders; " + items)
+			w.dst("DROP SCHEMA IF EXISTS dpone CASCADE; DROP TABLE IF EXISTS orders")
 			m := w.xmin("", "")
 			w.run(m)
 			for _, sql := range strings.Split(test.change, "; ") {

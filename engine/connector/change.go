@@ -62,7 +62,7 @@ type ChangeStream interface {
 
 // ChangeSet is the net effect of a number of changes, at most one for each key.
 // It is applied in this order: Truncate; the rows of Moves are completed from the
-// target as it was before the set; Deletes; Inserts, Upserts and the moved rows; Partial.
+// target as it was before the set; Deletes; Upserts and the moved rows; Partial; Inserts.
 type ChangeSet struct {
 	// Truncate is true when all rows from before the set are gone.
 	Truncate bool

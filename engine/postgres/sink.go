@@ -62,8 +62,10 @@ func (s *Sink) prepare(ctx context.Context) error {
 	if there {
 		return nil
 	}
-	statements := append([]string{"BEGIN", "SELECT pg_advisory_xact_lock(" + strconv.FormatInt(lockKey("dpone_state"), 10) + ")",
-		"CREATE SCHEMA IF NOT EXISTS " + quote(s.stateSchema())}, sqlsink.StateDDL(s.stateTable("dpone_state"), s.stateTable("dpone_receipt"))...)
+	statements := append([]string{
+		"BEGIN", "SELECT pg_advisory_xact_lock(" + strconv.FormatInt(lockKey("dpone_state"), 10) + ")",
+		"CREATE SCHEMA IF NOT EXISTS " + quote(s.stateSchema()),
+	}, sqlsink.StateDDL(s.stateTable("dpone_state"), s.stateTable("dpone_receipt"))...)
 	if err := simple(ctx, s.conn, strings.Join(append(statements, "COMMIT"), "; ")); err != nil {
 		_ = simple(ctx, s.conn, "ROLLBACK")
 		return connector.Fail("state.create", err, "make the tables for state and receipts in schema %q", s.stateSchema())

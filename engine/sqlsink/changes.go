@@ -28,7 +28,7 @@ func (t *Tx) ApplyChanges(ctx context.Context, set *connector.ChangeSet, key []s
 	rows := t.rows
 	defer func() { t.rows = rows }()
 	a := changes{Tx: t, set: set, key: key, policy: cdc.DeletePolicy, columns: set.Upserts.Schema}
-	for _, step := range []func(context.Context) error{a.choose, a.truncate, a.stage, a.delete, a.insert, a.upsert, a.complete} {
+	for _, step := range []func(context.Context) error{a.choose, a.truncate, a.stage, a.delete, a.upsert, a.complete, a.insert} {
 		if err := step(ctx); err != nil {
 			return a.counters, err
 		}
@@ -214,7 +214,8 @@ func (a *changes) delete(ctx context.Context) error {
 	return nil
 }
 
-// insert puts the new rows in, for which nobody need look at the target. Should one
+// insert puts the new rows in, for which nobody need look at the target. They come
+// last, because they may have what others gave up in a second unique column. Should one
 // of their keys be there all the same, as a row that was deleted softly or that
 // somebody else wrote, they are treated like the others.
 func (a *changes) insert(ctx context.Context) error {
