@@ -210,40 +210,44 @@ func TestMergeRefusesBadKeys(t *testing.T) {
 // TestMergeSeesEveryDifference changes one value at a time to one that compares as equal or has no comparison.
 func TestMergeSeesEveryDifference(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	for _, c := range []struct{ column, before, after string }{
-		{"numeric", "1.0", "1.00"},
-		{"double precision", "0", "-0"},
-		{"double precision", "NaN", "1"},
-		{"real", "-0", "0"},
-		{"json", `{"a": 1}`, `{"a":1}`},
-		{"jsonb", `{"a": 1.0}`, `{"a": 1.00}`},
-		{"xml", "<a/>", "<b/>"},
-		{"point", "(1,2)", "(1,3)"},
-		{"text", "", "NULL"},
-		{"interval", "1 day", "24 hours"},
-		{"int[]", "{1}", "[0:0]={1}"},
-		{"char(3)", "a", "b"},
-		{"timetz", "01:00+00", "02:00+01"},
-	} {
-		t.Run(c.column+" "+c.after, func(t *testing.T) {
-			defer w.clear()
-			value := func(s string) string {
-				if s == "NULL" {
-					return s
-				}
-				return "'" + s + "'"
+	cases := []struct{ column, before, after string }{
+		{"numeric", "'1.0'", "'1.00'"},
+		{"double precision", "'0'", "'-0'"},
+		{"double precision", "'NaN'", "'1'"},
+		{"real", "'-0'", "'0'"},
+		{"json", `'{"a": 1}'`, `'{"a":1}'`},
+		{"jsonb", `'{"a": 1.0}'`, `'{"a": 1.00}'`},
+		{"xml", "'<a/>'", "'<b/>'"},
+		{"point", "'(1,2)'", "'(1,3)'"},
+		{"text", "''", "NULL"},
+		{"interval", "'1 day'", "'24 hours'"},
+		{"int[]", "'{1}'", "'[0:0]={1}'"},
+		{"char(3)", "'a'", "'b'"},
+		{"timetz", "'01:00+00'", "'02:00+01'"},
+	}
+	var columns, before []string
+	for i, c := range cases {
+		columns = append(columns, fmt.Sprintf("c%d %s", i, c.column))
+		before = append(before, c.before)
+	}
+	for _, mode := range []string{"incremental_merge", "snapshot_diff", "scd2"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			values := strings.Join(before, ", ")
+			w.src("CREATE TABLE orders (id int PRIMARY KEY, " + strings.Join(columns, ", ") + "); INSERT INTO orders VALUES (1, " + values + "); INSERT INTO orders VALUES (2, " + values + ")")
+			m := w.manifest(process("mode: " + mode + "\nunique_key: id"))
+			w.run(m)
+			assert.Equal(t, w.run(m).Counters, connector.Counters{Unchanged: 2})
+			for i, c := range cases {
+				w.src(fmt.Sprintf("UPDATE orders SET c%d = %s WHERE id = 2", i, c.after))
+				assert.Equal(t, w.run(m).Counters, connector.Counters{Unchanged: 1, Updated: 1}, "%s %s", c.column, c.after)
 			}
-			w.src("CREATE TABLE orders (id int PRIMARY KEY, v " + c.column + "); INSERT INTO orders VALUES (1, " + value(c.before) + "), (2, " + value(c.before) + ")")
-			for _, mode := range []string{"incremental_merge", "snapshot_diff", "scd2"} {
-				m := w.manifest(strings.ReplaceAll(process("mode: "+mode+"\nunique_key: id"), "sink:\n  SINK\n  table: {schema: public, name: orders}", "sink:\n  SINK\n  table: {schema: public, name: "+mode+"}"))
-				w.src("UPDATE orders SET v = " + value(c.before))
-				w.run(m)
-				assert.Equal(t, w.run(m).Counters, connector.Counters{Unchanged: 2}, mode)
-				w.src("UPDATE orders SET v = " + value(c.after) + " WHERE id = 2")
-				assert.Equal(t, w.run(m).Counters, connector.Counters{Unchanged: 1, Updated: 1}, mode)
-				assert.Equal(t, one(t, w.sink, "SELECT v::text FROM "+mode+" WHERE id = 2 ORDER BY ctid DESC LIMIT 1"), one(t, w.source, "SELECT v::text FROM orders WHERE id = 2"))
+			target := "SELECT to_jsonb(o) - '__dpone__valid_from_at' - '__dpone__valid_to_at' - '__dpone__is_current' - '__dpone__row_hash' AS o FROM orders o"
+			if mode == "scd2" {
+				target += " WHERE __dpone__is_current"
 			}
+			assert.Equal(t, rows(t, w.sink, target), rows(t, w.source, "SELECT to_jsonb(o) AS o FROM orders o"))
 		})
 	}
 }
@@ -530,4 +534,23 @@ func TestHistoryNeedsItsOwnColumns(t *testing.T) {
 	w.fails(w.manifest(process("mode: scd2\nunique_key: k\nscd2: {valid_from_column: since}")), "column.reserved")
 	w.src("ALTER TABLE orders RENAME COLUMN since TO __dpone__x")
 	w.fails(w.manifest(process("mode: scd2\nunique_key: k")), "column.reserved")
+}
+
+// TestHistoryOfANewColumn adds a column: a row whose value in it is NULL has not changed.
+func TestHistoryOfANewColumn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.src("CREATE TABLE orders (k int PRIMARY KEY, v int); INSERT INTO orders VALUES (1, 1), (2, 2)")
+	m := w.manifest(process("mode: scd2\nunique_key: k"))
+	assert.Equal(t, w.run(m).Counters, connector.Counters{Inserted: 2})
+	w.src("ALTER TABLE orders ADD more text; UPDATE orders SET more = 'x' WHERE k = 2; ALTER TABLE orders ALTER v TYPE bigint")
+	assert.Equal(t, w.run(m).Counters, connector.Counters{Updated: 1, Unchanged: 1})
+	assert.Equal(t, w.run(m).Counters, connector.Counters{Unchanged: 2})
+	assert.Equal(t, rows(t, w.sink, "SELECT k, v, more, __dpone__is_current FROM orders"), "(1,1,,t)\n(2,2,,f)\n(2,2,x,t)")
+
+	// A table that somebody else made gets the history's columns and the index on what is current.
+	w.dst("DROP TABLE orders; CREATE TABLE orders (k int, v bigint, more text)")
+	assert.Equal(t, w.run(m).Counters, connector.Counters{Inserted: 2})
+	_, err := w.sink.Exec(context.Background(), "INSERT INTO orders SELECT * FROM orders WHERE k = 1")
+	assert.ErrorContains(t, err, "duplicate key")
 }

@@ -1,21 +1,17 @@
 package replication
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/dpone/dpone/engine/connector"
 )
@@ -41,13 +37,8 @@ func state(err error) string {
 
 // connect opens a replication connection to the database. Such a connection
 // takes replication commands and, by the simple protocol, SQL.
-func connect(ctx context.Context, config *pgconn.Config) (*pgconn.PgConn, *paced, error) {
+func connect(ctx context.Context, config *pgconn.Config) (*pgconn.PgConn, error) {
 	c := config.Copy()
-	pace := &paced{}
-	c.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
-		pace.r = r
-		return pgproto3.NewFrontend(bufio.NewReaderSize(pace, pieceSize), w)
-	}
 	if c.RuntimeParams == nil {
 		c.RuntimeParams = map[string]string{}
 	}
@@ -73,33 +64,9 @@ func connect(ctx context.Context, config *pgconn.Config) (*pgconn.PgConn, *paced
 		if s := state(err); s == invalidAuthorization || s == insufficientPrivilege {
 			e.Fix = "give the role the attribute REPLICATION and let pg_hba.conf admit it to the database"
 		}
-		return nil, nil, e
+		return nil, e
 	}
-	return conn, pace, nil
-}
-
-const (
-	pieceSize = 64 << 10
-	pause     = 300 * time.Microsecond
-)
-
-// paced reads a stream in large pieces. The server sends each change by itself,
-// and to be woken for each of them costs both sides more than the change; so after
-// a short piece some more are left to gather, for far less time than it takes to
-// fill what lies between the two.
-type paced struct {
-	r     io.Reader
-	on    atomic.Bool
-	short bool // the last piece left most of the buffer empty
-}
-
-func (p *paced) Read(b []byte) (int, error) {
-	if p.short && p.on.Load() {
-		time.Sleep(pause)
-	}
-	n, err := p.r.Read(b)
-	p.short = n < len(b)/4
-	return n, err
+	return conn, nil
 }
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }

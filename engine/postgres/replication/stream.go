@@ -81,7 +81,6 @@ func (o *Options) defaults() {
 // session is an open connection and what it is connected to.
 type session struct {
 	conn  *pgconn.PgConn
-	pace  *paced
 	here  position // without a log position
 	end   pglogrepl.LSN
 	table *table
@@ -89,7 +88,7 @@ type session struct {
 
 func open(ctx context.Context, o *Options) (_ *session, err error) {
 	o.defaults()
-	conn, pace, err := connect(ctx, o.Config)
+	conn, err := connect(ctx, o.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +107,7 @@ func open(ctx context.Context, o *Options) (_ *session, err error) {
 	if o.version < 140000 {
 		return nil, &connector.Error{Code: "cdc.version", Msg: "changes are followed on PostgreSQL 14 and newer, the source is " + version}
 	}
-	s := &session{conn: conn, pace: pace}
+	s := &session{conn: conn}
 	if s.table, err = o.look(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -164,7 +163,6 @@ func Claim(ctx context.Context, o Options) (json.RawMessage, error) {
 type Stream struct {
 	o       Options
 	conn    *pgconn.PgConn
-	pace    *paced
 	table   *table
 	here    position
 	initial connector.Snapshot
@@ -208,7 +206,7 @@ func Open(ctx context.Context, o Options) (_ *Stream, err error) {
 		return nil, err
 	}
 	stream := &Stream{
-		o: o, conn: s.conn, pace: s.pace, table: s.table, here: s.here,
+		o: o, conn: s.conn, table: s.table, here: s.here,
 		ready: make(chan *folded, 1), free: make(chan *folded, 2), stop: make(chan struct{}),
 	}
 	defer func() {
@@ -413,7 +411,6 @@ func (s *Stream) start(ctx context.Context) error {
 		return connector.Fail("cdc.stream", err, "start to stream from slot %s", s.o.Slot)
 	}
 	s.started = true
-	s.pace.on.Store(true)
 	if err := s.report(true); err != nil {
 		return connector.Fail("cdc.stream", err, "tell the source where the stream begins")
 	}
@@ -792,7 +789,7 @@ func (s *Stream) undo(ctx context.Context) error {
 		}
 	}
 	_ = s.conn.Close(ctx)
-	conn, _, err := connect(ctx, s.o.Config)
+	conn, err := connect(ctx, s.o.Config)
 	if err == nil {
 		defer func() { _ = conn.Close(ctx) }()
 		err = s.o.dropSlot(ctx, conn)

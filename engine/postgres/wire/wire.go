@@ -322,6 +322,8 @@ type In struct {
 	conn    net.Conn
 	release func() error
 	buf     []byte // frame, then what was not sent yet
+	m       *messages
+	waiting bool // the reading goroutine was started
 	answer  chan struct{}
 	failed  atomic.Pointer[error] // set by the reading goroutine before answer is closed
 	tag     int64
@@ -331,39 +333,55 @@ type In struct {
 
 // NewIn starts the statement. size is the bytes that are sent at once.
 func NewIn(ctx context.Context, pg *pgconn.PgConn, sql string, size int) (*In, error) {
-	in := &In{pg: pg, conn: pg.Conn(), buf: make([]byte, frame, frame+max(size, 4096)), answer: make(chan struct{}), tag: -1}
+	in := &In{
+		pg: pg, conn: pg.Conn(), buf: make([]byte, frame, frame+max(size, 4096)), m: &messages{buf: make([]byte, 4096)},
+		answer: make(chan struct{}), tag: -1,
+	}
 	in.release = guard(ctx, in.conn)
-	m := &messages{buf: make([]byte, 4096)}
-	if err := start(ctx, pg, m, sql, 'G'); err != nil {
+	if err := start(ctx, pg, in.m, sql, 'G'); err != nil {
 		in.closed = true
 		return nil, settle(pg, in.release, err)
 	}
-	go in.listen(m)
 	in.buf = append(in.buf, Header()...)
 	return in, nil
 }
 
-// listen waits for the server's answer, which may come early when it is an error.
-func (in *In) listen(m *messages) {
-	defer close(in.answer)
-	set := func(err error) {
-		if in.failed.Load() == nil {
-			in.failed.Store(&err)
-		}
+// wait lets a goroutine read the server's answer, which may come early when it is an error.
+func (in *In) wait() {
+	if in.waiting {
+		return
 	}
-	for {
-		kind, body, err := m.next()
-		switch {
-		case err != nil:
-			set(err)
-			return
-		case kind == 'E':
-			set(serverError(body))
-		case kind == 'C':
-			in.tag = rowsOf(body)
-		case kind == 'Z':
-			return
+	in.waiting = true
+	go func() {
+		defer close(in.answer)
+		for {
+			kind, body, err := in.m.next()
+			if err != nil {
+				in.set(err)
+				return
+			}
+			if in.heard(kind, body) {
+				return
+			}
 		}
+	}()
+}
+
+// heard handles one message of the answer and says whether it is the last one.
+func (in *In) heard(kind byte, body []byte) bool {
+	switch kind {
+	case 'E':
+		in.set(serverError(body))
+	case 'C':
+		in.tag = rowsOf(body)
+	}
+	return kind == 'Z'
+}
+
+// set keeps the first error.
+func (in *In) set(err error) {
+	if in.failed.Load() == nil {
+		in.failed.Store(&err)
 	}
 }
 
@@ -408,12 +426,11 @@ func (in *In) flush() error {
 
 // send sends one message whose first bytes are left free for the frame.
 func (in *In) send(msg []byte) error {
+	in.wait()
 	if err := in.problem(); err != nil {
 		return err
 	}
-	msg[0] = 'd'
-	binary.BigEndian.PutUint32(msg[1:], uint32(len(msg)-1)) //nolint:gosec // a buffer is far below 4 GiB
-	in.Bytes += int64(len(msg) - frame)
+	in.head(msg)
 	_, err := in.conn.Write(msg)
 	if err != nil {
 		if p := in.problem(); p != nil {
@@ -421,6 +438,13 @@ func (in *In) send(msg []byte) error {
 		}
 	}
 	return err
+}
+
+// head fills the frame of a message.
+func (in *In) head(msg []byte) {
+	msg[0] = 'd'
+	binary.BigEndian.PutUint32(msg[1:], uint32(len(msg)-1)) //nolint:gosec // a buffer is far below 4 GiB
+	in.Bytes += int64(len(msg) - frame)
 }
 
 // Close ends the stream and gives the number of rows that the server took.
@@ -438,6 +462,7 @@ func (in *In) Close() (int64, error) {
 
 func (in *In) end(err error) (int64, error) {
 	in.closed = true
+	in.wait()
 	var fromServer *pgconn.PgError
 	if err == nil || errors.As(err, &fromServer) {
 		<-in.answer
@@ -468,8 +493,17 @@ func (in *In) Abort(reason string) error {
 }
 
 // Relay sends every tuple of out to in, and shows each of them to each, when it
-// is not nil. Reading and writing overlap: while one buffer is sent the next one fills.
+// is not nil.
 func Relay(ctx context.Context, out *Out, in *In, size int, each func(tuple []byte) error) error {
+	if handled, err := direct(ctx, out, in, each); handled {
+		return err
+	}
+	return portable(ctx, out, in, size, each)
+}
+
+// portable relays over any connection. Reading and writing overlap: while one
+// buffer is sent the next one fills.
+func portable(ctx context.Context, out *Out, in *In, size int, each func(tuple []byte) error) error {
 	const buffers = 4
 	if err := in.flush(); err != nil { // the header
 		return err
