@@ -21,6 +21,10 @@ type Builder struct {
 	buckets []Bucket
 	hasher
 	positions []int // of columns in the batches' schema
+	// pairs says that two rows are hashed at once: held is the one that waits for
+	// the next, when waiting is true.
+	pairs, waiting bool
+	held           []byte
 }
 
 // column is what the walk over a row needs of a column.
@@ -67,6 +71,7 @@ func NewBuilder(spec Spec) (*Builder, error) {
 	if spec.Level == LevelKey || spec.Level == LevelFull {
 		b.buckets = make([]Bucket, spec.buckets())
 	}
+	b.pairs = paired && spec.Level == LevelFull && len(b.key) == 0
 	return b, nil
 }
 
@@ -75,6 +80,7 @@ func (b *Builder) Rows() uint64 { return b.rows }
 
 // Digest gives the digest of the rows so far.
 func (b *Builder) Digest() Digest {
+	b.settle()
 	return Digest{Spec: b.spec.Hash(), Level: b.spec.Level, Rows: b.rows, Buckets: append([]Bucket(nil), b.buckets...)}
 }
 
@@ -108,7 +114,7 @@ func (b *Builder) tuple(tuple []byte) error {
 	}
 	tuple = tuple[2:]
 	// Each field becomes longer by its tag, and never more than that.
-	out := b.room(4 + 4*n + len(tuple))
+	out := b.room(4 + 4*n + len(tuple) + spare)
 	binary.BigEndian.PutUint32(out, uint32(n))
 	at := 4
 	ends := b.ends[:n+1]
@@ -140,7 +146,12 @@ func (b *Builder) tuple(tuple []byte) error {
 		case 4:
 			binary.BigEndian.PutUint32(out[at:], binary.BigEndian.Uint32(tuple))
 		default:
-			copy(out[at:], tuple[:length])
+			if length <= 16 && len(tuple) >= 16 && len(out)-at >= 16 {
+				// Two words, of which the next field overwrites what is too much.
+				*(*[16]byte)(out[at:]) = [16]byte(tuple)
+			} else {
+				copy(out[at:], tuple[:length])
+			}
 		}
 		tuple = tuple[length:]
 		if c.float {
@@ -188,6 +199,43 @@ func canonicalNaN(v []byte) {
 
 // add counts the row in scratch.
 func (b *Builder) add() {
+	switch {
+	case !b.pairs:
+		b.addOne()
+	case b.waiting:
+		b.waiting = false
+		x, y := sumPair(b.held, b.scratch)
+		b.addLanes(x)
+		b.addLanes(y)
+	default:
+		b.waiting = true
+		b.rows++
+		b.held, b.scratch = b.scratch, b.held
+		return
+	}
+	b.rows++
+}
+
+// addLanes adds a row hash of which only the first half is used.
+func (b *Builder) addLanes(l lanes) {
+	k := &b.buckets[int(l.a>>48)>>b.shift]
+	k.Rows++
+	k.A += l.a
+	k.B += l.b
+}
+
+// settle hashes a row that waits for another one.
+func (b *Builder) settle() {
+	if !b.waiting {
+		return
+	}
+	b.waiting = false
+	b.held, b.scratch = b.scratch, b.held
+	b.addOne()
+}
+
+// addOne adds the hash of the row in scratch to its bucket.
+func (b *Builder) addOne() {
 	var row, key [sha256.Size]byte
 	row, key = b.hashes(b.spec.Level == LevelFull, b.key)
 	lanes := &row
@@ -198,7 +246,6 @@ func (b *Builder) add() {
 	k.Rows++
 	k.A += binary.BigEndian.Uint64(lanes[:])
 	k.B += binary.BigEndian.Uint64(lanes[8:])
-	b.rows++
 }
 
 // hashes gives the row hash, where full asks for it, and the key hash, which is

@@ -173,6 +173,10 @@ func (s *Sink) Lock(ctx context.Context) error {
 	}
 }
 
+// raiseWorkMem lets the joins of a load hold a million keys in memory, for its
+// transaction. A server that is set to more keeps that.
+const raiseWorkMem = "; SELECT set_config('work_mem', '64MB', true) WHERE pg_size_bytes(current_setting('work_mem')) < 67108864"
+
 // Begin takes the target's lock and opens a transaction.
 func (s *Sink) Begin(ctx context.Context, load connector.Load) (connector.Tx, error) {
 	if err := s.prepare(ctx); err != nil {
@@ -181,7 +185,7 @@ func (s *Sink) Begin(ctx context.Context, load connector.Load) (connector.Tx, er
 	if err := s.Lock(ctx); err != nil {
 		return nil, err
 	}
-	if err := simple(ctx, s.conn, "BEGIN; SET LOCAL lock_timeout = "+s.lockTimeout()); err != nil {
+	if err := simple(ctx, s.conn, "BEGIN; SET LOCAL lock_timeout = "+s.lockTimeout()+raiseWorkMem); err != nil {
 		return nil, connector.Fail("target.begin", err, "open a transaction on the target")
 	}
 	t := &tx{queries: queries{conn: s.conn}, sink: s, target: qualified(s.m.Sink.Table), load: load}
@@ -424,6 +428,7 @@ func dialect(t *tx) *sqlsink.Dialect {
 		Overriding: "OVERRIDING SYSTEM VALUE",
 		Analyze:    "ANALYZE",
 		Upsert:     true,
+		FullJoin:   true,
 		Lock:       "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
 		Text:       func(expr string, _ logical.Type) string { return expr + "::text" },
 		Alter:      alter,

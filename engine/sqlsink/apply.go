@@ -558,6 +558,11 @@ func (t *Tx) snapshotDiff(ctx context.Context, a connector.Apply) (connector.Cou
 		deletedAt = t.load.Strategy.SoftDelete
 		gone.DeletedSoft, err = t.softDelete(ctx, missing)
 	default:
+		if once, err := t.onceCompared(ctx, a.Key); err != nil {
+			return gone, err
+		} else if once {
+			return t.diffOnce(ctx, a)
+		}
 		gone.DeletedHard, err = t.b.Exec(ctx, "DELETE FROM "+t.b.Target()+" AS t"+missing)
 	}
 	if err != nil {
@@ -565,6 +570,65 @@ func (t *Tx) snapshotDiff(ctx context.Context, a connector.Apply) (connector.Cou
 	}
 	c, err := t.mergeReviving(ctx, a, deletedAt)
 	c.Add(gone)
+	return c, err
+}
+
+// onceCompared says whether both tables can be compared in one join. Without a
+// unique index the target is locked first, and compared under the lock.
+func (t *Tx) onceCompared(ctx context.Context, key []string) (bool, error) {
+	if !t.d.FullJoin || !t.d.Upsert {
+		return false, nil
+	}
+	unique, err := t.b.UniqueIndex(ctx, key)
+	if err != nil {
+		return false, fmt.Errorf("look for a unique index on the key: %w", err)
+	}
+	return unique, nil
+}
+
+// diffOnce compares both tables in one join, which costs more than all the rest,
+// and keeps only what differs for the statements that write.
+func (t *Tx) diffOnce(ctx context.Context, a connector.Apply) (connector.Counters, error) {
+	var c connector.Counters
+	staged, err := t.Count(ctx, false)
+	if err != nil {
+		return c, err
+	}
+	t.stages++
+	rows, diff, target := t.rows, t.b.StageTable(t.stages), t.b.Target()
+	var old, is, null []string
+	for i, k := range a.Key {
+		name := fmt.Sprintf("dpone_key_%d", i)
+		old = append(old, "t."+t.d.Quote(k)+" AS "+name)
+		is = append(is, "t."+t.d.Quote(k)+" = s."+name)
+		null = append(null, t.d.Quote(k)+" IS NULL")
+	}
+	first := t.d.Quote(a.Key[0])
+	if _, err := t.b.Exec(ctx, "CREATE TEMPORARY TABLE "+diff+" ON COMMIT DROP AS SELECT "+t.columns("s.", a.Columns)+", "+strings.Join(old, ", ")+
+		" FROM "+rows+" AS s FULL JOIN "+target+" AS t ON "+t.match("t", "s", a.Columns, a.Key)+
+		" WHERE s."+first+" IS NULL OR t."+first+" IS NULL OR "+t.d.Differs("t", "s", written(a.Columns, a.Key))); err != nil {
+		return c, connector.Fail("apply.diff", err, "compare the staged rows with the target")
+	}
+	for _, sql := range []string{
+		"DELETE FROM " + target + " AS t USING " + diff + " AS s WHERE s." + first + " IS NULL AND " + strings.Join(is, " AND "),
+		"DELETE FROM " + target + " WHERE " + strings.Join(null, " OR "), // no key of the source is NULL
+	} {
+		n, err := t.b.Exec(ctx, sql)
+		if err != nil {
+			return c, connector.Fail("apply.delete", err, "delete the keys that are gone")
+		}
+		c.DeletedHard += n
+	}
+	for _, sql := range []string{"DELETE FROM " + diff + " WHERE " + first + " IS NULL", t.d.Analyze + " " + diff} {
+		if _, err := t.b.Exec(ctx, sql); err != nil {
+			return c, connector.Fail("apply.diff", err, "look at the rows that differ")
+		}
+	}
+	t.rows = diff
+	merged, err := t.merge(ctx, a)
+	t.rows = rows // what is evaluated afterwards is the whole load
+	c.Add(merged)
+	c.Unchanged = staged - c.Inserted - c.Updated
 	return c, err
 }
 

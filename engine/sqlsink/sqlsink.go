@@ -51,6 +51,8 @@ type Dialect struct {
 	Analyze string
 	// Upsert is true when INSERT ... ON CONFLICT may be used where a unique index matches the key.
 	Upsert bool
+	// FullJoin is true when a whole snapshot is compared with the target in one FULL JOIN.
+	FullJoin bool
 	// Lock keeps other writers off the target where no unique index protects it; empty when the system has one writer.
 	Lock string
 	// Compared is the expression by which a column is compared with literals of its type,

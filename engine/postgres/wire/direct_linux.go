@@ -40,13 +40,21 @@ func direct(ctx context.Context, out *Out, in *In, each func([]byte) error) (boo
 	release := context.AfterFunc(ctx, func() { stop.Store(true) })
 	defer release()
 	var inner, err error
-	// While Control runs the descriptor stays open, whoever closes the connection.
+	// While Control runs the descriptor stays open, whoever closes the connection: who
+	// would do it from inside would wait for himself.
+	out.held = true
 	outer := from.Control(func(src uintptr) {
 		inner = to.Control(func(dst uintptr) {
 			p := pump{ctx: ctx, stop: &stop, src: int(src), dst: int(dst), out: out, in: in}
 			err = p.run(each)
 		})
 	})
+	out.held = false
+	if out.closed {
+		if failed := settle(out.pg, out.release, out.err); failed != nil {
+			out.err, err = failed, failed
+		}
+	}
 	return true, errors.Join(outer, inner, err)
 }
 

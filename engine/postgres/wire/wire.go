@@ -181,6 +181,7 @@ type Out struct {
 	begun   bool // the header was read
 	ended   bool // the trailer was read
 	closed  bool
+	held    bool // the socket is in use, so that it can be closed only afterwards
 	tag     int64
 	err     error
 	Bytes   int64 // of all tuples so far
@@ -199,8 +200,10 @@ func NewOut(ctx context.Context, pg *pgconn.PgConn, sql string, size int) (*Out,
 
 // fail ends the use of the connection. An error of the server leaves it in working order, any other one does not.
 func (o *Out) fail(err error) error {
-	o.closed = true
-	o.err = settle(o.pg, o.release, err)
+	o.closed, o.err = true, err
+	if !o.held {
+		o.err = settle(o.pg, o.release, err)
+	}
 	return o.err
 }
 
