@@ -2,8 +2,11 @@ package logical
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
+
+	"github.com/dpone/dpone/engine/spelling"
 )
 
 var kindNames = [...]string{
@@ -77,7 +80,7 @@ func Parse(s string) (Type, error) {
 	t := Type{Kind: kind}
 	switch {
 	case kind == Invalid:
-		return Type{}, fmt.Errorf("type %q: there is no type %q; the nearest name is %q", s, name, nearest(name))
+		return Type{}, fmt.Errorf("type %q: there is no type %q; the nearest name is %q", s, name, spelling.Nearest(name, kindNames[1:], math.MaxInt))
 	case kind == Native:
 		system, own, ok := strings.Cut(args, ":")
 		if !ok || system == "" || own == "" {
@@ -179,40 +182,4 @@ func (t Type) Width() int {
 	case Invalid, Numeric, Text, Bytes, JSON, JSONB, Native:
 	}
 	return 0
-}
-
-// nearest gives the kind's name with the least edit distance.
-func nearest(name string) string {
-	if len(name) > 40 {
-		name = name[:40]
-	}
-	name = strings.ToLower(name)
-	best, least := "", -1
-	for _, candidate := range kindNames[1:] {
-		if d := distance(name, candidate); least < 0 || d < least {
-			best, least = candidate, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

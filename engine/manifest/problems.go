@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/dpone/dpone/engine/spelling"
 )
 
 // maxProblems is how many problems of one file are told.
@@ -146,43 +148,9 @@ func (c *collector) problems() error {
 // nearest gives the fix `did you mean "x"?` for the candidate that is closest to
 // the word, or nothing when none is close.
 func nearest(word string, candidates []string) string {
-	best, least := "", min(3, max(1, len(word)/3))+1
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), c, least); d < least {
-			best, least = c, d
-		}
-	}
+	best := spelling.Nearest(word, candidates, min(3, max(1, len(word)/3))+1)
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf("did you mean %q?", best)
-}
-
-// distance counts the insertions, deletions, replacements and swaps of neighbours
-// (optimal string alignment) between two words, by bytes; limit when there are more.
-func distance(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
-		return limit
-	}
-	var before []int
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		next := make([]int, len(b)+1)
-		next[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			next[j] = min(next[j-1]+1, row[j]+1, row[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				next[j] = min(next[j], before[j-2]+1)
-			}
-		}
-		before, row = row, next
-	}
-	return row[len(b)]
 }

@@ -43,7 +43,16 @@ func repository() string {
 // with them by pgserver.Start. When they cannot be had, the error is
 // pgserver.ErrNoServer with the reason.
 func Start(ctx context.Context, opts pgserver.Options) (*pgserver.Server, error) {
-	binDir, err := programs(ctx, opts)
+	dir, err := home()
+	if err != nil {
+		return nil, fmt.Errorf("%w: no folder for the programs: %w", pgserver.ErrNoServer, err)
+	}
+	return start(ctx, opts, dir)
+}
+
+// start keeps the programs in the folder home.
+func start(ctx context.Context, opts pgserver.Options, home string) (*pgserver.Server, error) {
+	binDir, err := programs(ctx, opts, home)
 	if err != nil {
 		return nil, fmt.Errorf("%w: no programs on this machine, and the download failed: %w; fix: apt-get install postgresql, or name a mirror in DPONE_IT_PG_REPOSITORY, or set DPONE_IT_PG_DSN", pgserver.ErrNoServer, err)
 	}
@@ -52,11 +61,7 @@ func Start(ctx context.Context, opts pgserver.Options) (*pgserver.Server, error)
 }
 
 // programs gives the folder of the programs, downloaded when it is not there.
-func programs(ctx context.Context, opts pgserver.Options) (string, error) {
-	home, err := home()
-	if err != nil {
-		return "", err
-	}
+func programs(ctx context.Context, opts pgserver.Options, home string) (string, error) {
 	ready := filepath.Join(home, fmt.Sprintf("%s-%s-%s", version, runtime.GOOS, runtime.GOARCH))
 	binDir := filepath.Join(ready, "bin")
 	unlock, err := lockedfile.MutexAt(filepath.Join(home, "lock")).Lock()
@@ -99,7 +104,7 @@ func programs(ctx context.Context, opts pgserver.Options) (string, error) {
 	return binDir, nil
 }
 
-// home is the folder of the downloads. The account that a root caller runs the
+// home is the folder of the downloads; the variable DPONE_IT_PG_CACHE names another one. The account that a root caller runs the
 // server as cannot read root's cache folder, and so root has one elsewhere.
 func home() (string, error) {
 	parent, err := os.UserCacheDir()
@@ -110,6 +115,9 @@ func home() (string, error) {
 		return "", err
 	}
 	dir := filepath.Join(parent, "dpone", "postgresql")
+	if named := os.Getenv("DPONE_IT_PG_CACHE"); named != "" {
+		dir = named
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
