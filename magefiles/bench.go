@@ -4,16 +4,18 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/magefile/mage/mg"
 
 	"github.com/dpone/dpone/gates/bench"
+	"github.com/dpone/dpone/gates/bench/speed"
 	"github.com/dpone/dpone/gates/ci"
 	"github.com/dpone/dpone/gates/target"
 )
 
-// Bench compares gates with what one would do without them.
+// Bench compares with what one would do without.
 type Bench mg.Namespace
 
 // CI compares mage ci with the same commands typed by hand, warm and cold.
@@ -26,4 +28,24 @@ func (Bench) CI(
 ) error {
 	options := bench.Options{Rounds: value(rounds), Cold: !value(warm), Binary: ciOptions().Binary}
 	return target.Run(ctx, bench.CI(ci.Gate(ciOptions()), options), target.Flags{Plan: plan, Timeout: timeout})
+}
+
+// Engine compares the engine with the programs of PostgreSQL: speed, processor time and memory.
+func (Bench) Engine(
+	ctx context.Context,
+	rounds *int, // how often each side runs; 5 if not given, and at least that for a verdict on the whole
+	scale *float64, // times the numbers of rows; 1 if not given
+	only *string, // only these rows of the table, for example wide,merge
+	timeout *time.Duration, // end the run after this time
+	plan *bool, // print the commands, run nothing
+	v *bool, // show the table of a green run, too
+) error {
+	options := speed.Options{Rounds: value(rounds), Scale: value(scale)}
+	if names := value(only); names != "" {
+		options.Only = strings.Split(names, ",")
+	}
+	if err := options.Validate(); err != nil {
+		return err
+	}
+	return target.Run(ctx, speed.Gate(options), target.Flags{Plan: plan, Timeout: timeout, V: v})
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/dpone/dpone/gates"
 	"github.com/dpone/dpone/gates/bench"
+	"github.com/dpone/dpone/gates/bench/speed"
 	"github.com/dpone/dpone/gates/ci"
 	"github.com/dpone/dpone/gates/doctor"
 	"github.com/dpone/dpone/gates/target"
@@ -98,7 +99,7 @@ func TestEveryTargetPlans(t *testing.T) {
 	ctx := context.Background()
 	calls := map[string]any{
 		"ci": CI, "ci:modules": Ci.Modules, "ci:format": Ci.Format, "ci:lint": Ci.Lint, "ci:vet": Ci.Vet, "ci:test": Ci.Test,
-		"ci:build": Ci.Build, "ci:tree": Ci.Tree, "ci:cross": Ci.Cross, "ci:postgresXmin": Ci.PostgresXmin, "doctor": Doctor, "bench:ci": Bench.CI,
+		"ci:build": Ci.Build, "ci:tree": Ci.Tree, "ci:cross": Ci.Cross, "ci:postgresXmin": Ci.PostgresXmin, "doctor": Doctor, "bench:ci": Bench.CI, "bench:engine": Bench.Engine,
 	}
 	for _, tg := range targets(t) {
 		if tg.Name == "run" || tg.Name == "run:validate" {
@@ -146,7 +147,7 @@ func TestEveryGateHasARunbook(t *testing.T) {
 	o := ciOptions()
 	all := []gates.Gate{
 		ci.Gate(o), ci.ModulesGate(o), ci.FormatGate(o), ci.LintGate(o), ci.VetGate(o), ci.TestGate(o), ci.BuildGate(o), ci.TreeGate(o), ci.CrossGate(o),
-		doctor.Gate(), bench.CI(ci.Gate(o), bench.Options{}),
+		doctor.Gate(), bench.CI(ci.Gate(o), bench.Options{}), speed.Gate(speed.Options{}),
 	}
 	anchors := []string{"docs/runbooks.md#source"}
 	for _, g := range all {
@@ -180,6 +181,9 @@ func TestEveryCodeIsInTheRunbooks(t *testing.T) {
 	literal := regexp.MustCompile(`"((?:ci|doctor|bench|source)\.[a-z.]+[a-z])"`)
 	files, err := filepath.Glob("../gates/*/*.go")
 	assert.NilError(t, err)
+	deeper, err := filepath.Glob("../gates/*/*/*.go")
+	assert.NilError(t, err)
+	files = append(files, deeper...)
 	for _, file := range append(files, "../gates/finish.go") {
 		if strings.HasSuffix(file, "_test.go") {
 			continue

@@ -3,7 +3,9 @@
 package proc
 
 import (
+	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 )
 
@@ -30,4 +32,16 @@ func killGroup(cmd *exec.Cmd) {
 // signalGroup ignores the error: the only one to be had is that nobody is left.
 func signalGroup(cmd *exec.Cmd, signal syscall.Signal) {
 	_ = syscall.Kill(-cmd.Process.Pid, signal)
+}
+
+// maxRSS is the memory of a program that ended, in bytes (getrusage(2)).
+func maxRSS(state *os.ProcessState) int64 {
+	usage, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
+		return int64(usage.Maxrss) //nolint:unconvert // 32 bits on some systems
+	}
+	return int64(usage.Maxrss) * 1024 //nolint:unconvert // kilobytes everywhere else, and 32 bits on some systems
 }

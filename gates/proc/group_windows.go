@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"os"
 	"os/exec"
 	"strconv"
 	"syscall"
@@ -29,3 +30,6 @@ func killGroup(cmd *exec.Cmd) {
 		terminateGroup(cmd)
 	}
 }
+
+// maxRSS is not told.
+func maxRSS(*os.ProcessState) int64 { return 0 }

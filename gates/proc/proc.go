@@ -72,6 +72,12 @@ type Result struct {
 	Tail string
 	// Duration is wall time.
 	Duration time.Duration
+	// CPU is the processor time, in user and in system mode, of the program and
+	// of the children that it waited for.
+	CPU time.Duration
+	// MaxRSS is the greatest memory that the program, or one of these children,
+	// held at once, in bytes; 0 where the system does not tell.
+	MaxRSS int64
 }
 
 // Options say where the output goes.
@@ -188,6 +194,9 @@ func Run(ctx context.Context, root string, c Command, o Options) (Result, error)
 	killGroup(cmd)
 
 	result := Result{Duration: time.Since(start), Tail: tail.String()}
+	if state := cmd.ProcessState; state != nil {
+		result.CPU, result.MaxRSS = state.UserTime()+state.SystemTime(), maxRSS(state)
+	}
 	if capture != nil {
 		result.Stdout = capture.Bytes()
 	}
