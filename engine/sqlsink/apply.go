@@ -558,7 +558,7 @@ func (t *Tx) snapshotDiff(ctx context.Context, a connector.Apply) (connector.Cou
 		deletedAt = t.load.Strategy.SoftDelete
 		gone.DeletedSoft, err = t.softDelete(ctx, missing)
 	default:
-		if once, err := t.onceCompared(ctx, a.Key); err != nil {
+		if once, err := t.onceCompared(ctx, a); err != nil {
 			return gone, err
 		} else if once {
 			return t.diffOnce(ctx, a)
@@ -573,13 +573,17 @@ func (t *Tx) snapshotDiff(ctx context.Context, a connector.Apply) (connector.Cou
 	return c, err
 }
 
+// onceColumns bounds the rows of diffOnce, which hold the key twice and still have
+// to fit into a page.
+const onceColumns = 100
+
 // onceCompared says whether both tables can be compared in one join. Without a
 // unique index the target is locked first, and compared under the lock.
-func (t *Tx) onceCompared(ctx context.Context, key []string) (bool, error) {
-	if !t.d.FullJoin || !t.d.Upsert {
+func (t *Tx) onceCompared(ctx context.Context, a connector.Apply) (bool, error) {
+	if !t.d.FullJoin || !t.d.Upsert || len(a.Columns) > onceColumns {
 		return false, nil
 	}
-	unique, err := t.b.UniqueIndex(ctx, key)
+	unique, err := t.b.UniqueIndex(ctx, a.Key)
 	if err != nil {
 		return false, fmt.Errorf("look for a unique index on the key: %w", err)
 	}
