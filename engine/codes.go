@@ -33,6 +33,7 @@ func runCodes() []CodeDoc {
 		{"DPONE_QUALITY_GATES_FAILED", "A quality gate of severity error did not pass, and the load was rolled back.", "Look at gates in the report; mend the rows, or change the gate when it asks for the wrong thing."},
 
 		{"apply.delete", "The sink could not delete or mark rows.", "Read the cause in the message: a foreign key, a trigger, a missing privilege or a lock."},
+		{"apply.diff", "The staged snapshot could not be compared with the target.", "Look at the cause: types or a lack of disk space."},
 		{"apply.insert", "The sink could not insert the staged rows.", "Read the cause in the message: a constraint of the target, a trigger, a missing privilege or a lock."},
 		{"apply.merge", "The sink could not update or insert the staged rows.", "Read the cause in the message: a constraint of the target, a trigger, a missing privilege or a lock."},
 		{"apply.move", "The sink could not complete rows whose key changed.", "Read the cause in the message and run again."},
