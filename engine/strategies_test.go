@@ -302,10 +302,13 @@ func TestMergePlanUsesTheIndex(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.src("CREATE TABLE orders (id bigint PRIMARY KEY, v int, note text); INSERT INTO orders SELECT i, i, 'n' FROM generate_series(1, 300) i")
-	w.dst("CREATE TABLE orders (id bigint PRIMARY KEY, v int, note text); INSERT INTO orders SELECT i * 100, i, 'n' FROM generate_series(1, 100000) i; ANALYZE orders")
+	// A session tells its figures when it ends: those of the making must be told before, and
+	// those of the run before they are looked at.
+	maker := connect(t, w.sinkDSN)
+	exec(t, maker, "CREATE TABLE orders (id bigint PRIMARY KEY, v int, note text); INSERT INTO orders SELECT i * 100, i, 'n' FROM generate_series(1, 100000) i; ANALYZE orders")
+	w.dst(fmt.Sprintf("SELECT pg_terminate_backend(%d, 10000)", maker.PgConn().PID()))
 	before := one(t, w.sink, "SELECT seq_scan::text FROM pg_stat_user_tables WHERE relname = 'orders'")
 	w.run(w.manifest(process("mode: incremental_merge\nunique_key: id")))
-	// A session tells its figures when it ends; the run's is given up here, and waited for.
 	w.dst("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'dpone'")
 	assert.Equal(t, one(t, w.sink, "SELECT seq_scan::text FROM pg_stat_user_tables WHERE relname = 'orders'"), before)
 	assert.Assert(t, one(t, w.sink, "SELECT (idx_scan > 0)::text FROM pg_stat_user_tables WHERE relname = 'orders'") == "true")
