@@ -104,7 +104,7 @@ func runCodes() []CodeDoc {
 		{"file.unclosed", "A quoted field has no end.", "Mend the file at the line that the message names."},
 
 		{"gate.column", "A quality gate names a column that is not there.", "Take one of the columns that the message lists."},
-		{"gate.config", "A quality gate of a file sink cannot be evaluated as it is described.", "Correct the gate as the message says."},
+		{"gate.config", "A quality gate cannot be evaluated as it is described.", "Correct the gate as the message says."},
 		{"gate.side", "typed_hash_reconciliation of the whole target needs a strategy that reads the whole source.", "Leave side out, which compares the rows of the load."},
 		{"gate.sql", "The statement of a custom_sql gate failed.", "Run the statement by hand; {target} and {load} stand for the tables."},
 		{"gate.type", "The sink does not know the type of the gate.", "Take the gate out, or choose another sink."},

@@ -3,7 +3,7 @@
 // after the quality gates have passed. Running the same window twice changes nothing.
 //
 // The package knows no gate and no evidence; it gives a [Report]. Systems are
-// connectors, listed in [Connectors].
+// connectors; package connectors has the list of all.
 package engine
 
 import (
@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -27,7 +28,7 @@ import (
 	"github.com/dpone/dpone/engine/manifest"
 )
 
-// Options are what a run needs beside the manifest. The zero value works.
+// Options are what a run needs beside the manifest. All but Connectors may be left out.
 type Options struct {
 	// Connectors are the families to choose from; package connectors has the list of all.
 	Connectors []connector.Connector
@@ -288,9 +289,7 @@ func (r *run) plan(ctx context.Context) error {
 		return err
 	}
 	r.report.Source.Relation, r.report.Source.Identity = r.relation.Name, r.relation.Identity
-	for k, v := range r.relation.Facts {
-		r.report.Source.Facts[k] = v
-	}
+	maps.Copy(r.report.Source.Facts, r.relation.Facts)
 	if l, ok := r.sink.(connector.Locker); ok {
 		if err := l.Lock(ctx); err != nil {
 			return err
@@ -306,9 +305,7 @@ func (r *run) plan(ctx context.Context) error {
 	r.report.Target.Identity = identity
 	if r.target != nil {
 		r.report.Target.Relation = r.target.Name
-		for k, v := range r.target.Facts {
-			r.report.Target.Facts[k] = v
-		}
+		maps.Copy(r.report.Target.Facts, r.target.Facts)
 	}
 	if r.relation.Identity == identity {
 		return &connector.Error{Code: "manifest.same_table", Msg: "source and sink are the same table: " + r.relation.Name}

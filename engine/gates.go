@@ -50,20 +50,26 @@ func (r *run) gate(ctx context.Context, tx connector.Tx, g manifest.Gate, read c
 		n, err := tx.Count(ctx, target)
 		return counts(g, read.Rows, n), err
 	case "min_rows":
-		n, err := tx.Count(ctx, target)
-		m := connector.Measure{Passed: true, Metrics: map[string]string{"observed": strconv.FormatInt(n, 10)}}
-		if g.Threshold != nil {
-			m.Passed = float64(n) >= *g.Threshold
-			m.Metrics["threshold"] = strconv.FormatFloat(*g.Threshold, 'f', -1, 64)
-			if !m.Passed {
-				m.Message = fmt.Sprintf("%d rows, at least %v are needed", n, *g.Threshold)
-			}
+		if g.Threshold == nil {
+			return connector.Measure{}, &connector.Error{Code: "gate.config", Msg: "the gate min_rows needs a threshold"}
 		}
-		return m, err
+		n, err := tx.Count(ctx, target)
+		return atLeast(n, *g.Threshold), err
 	case "typed_hash_reconciliation":
 		return r.hashes(ctx, tx, target, builder, work)
 	}
 	return tx.Gate(ctx, g)
+}
+
+func atLeast(got int64, least float64) connector.Measure {
+	m := connector.Measure{
+		Passed:  float64(got) >= least,
+		Metrics: map[string]string{"observed": strconv.FormatInt(got, 10), "threshold": strconv.FormatFloat(least, 'f', -1, 64)},
+	}
+	if !m.Passed {
+		m.Message = fmt.Sprintf("%d rows, at least %v are needed", got, least)
+	}
+	return m
 }
 
 func counts(g manifest.Gate, want, got int64) connector.Measure {

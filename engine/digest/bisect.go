@@ -113,7 +113,7 @@ func Bisect(ctx context.Context, spec Spec, left, right Prober, opts BisectOptio
 	opts.Parts = cmp.Or(max(0, opts.Parts), 32)
 
 	b := bisection{spec: spec, left: left, right: right, opts: opts}
-	first := 16 - spec.shift()
+	first := 16 - spec.Shift()
 	parts, err := b.divide(ctx, Refine{Within: []Prefix{{}}, Bits: first}, &b.found)
 	if err != nil {
 		return Difference{}, err

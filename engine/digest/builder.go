@@ -51,7 +51,7 @@ func NewBuilder(spec Spec) (*Builder, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, err
 	}
-	b := &Builder{spec: spec, shift: spec.shift()}
+	b := &Builder{spec: spec, shift: spec.Shift()}
 	b.columns = make([]column, len(spec.Columns))
 	for i, c := range spec.Columns {
 		b.columns[i] = column{

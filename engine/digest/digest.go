@@ -90,8 +90,9 @@ func (s Spec) buckets() int {
 	return s.Buckets
 }
 
-// shift turns the first two bytes of a hash into a bucket.
-func (s Spec) shift() int { return 16 - bits.Len(uint(s.buckets())) + 1 }
+// Shift is the number of bits by which the first two bytes of a hash, as a number, are
+// shifted right to give the row's bucket.
+func (s Spec) Shift() int { return 16 - bits.Len(uint(s.buckets())) + 1 }
 
 // Hash names the specification: the hexadecimal SHA-256 over level, columns, key
 // and buckets, as the package comment gives it. Two digests can be compared when

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver of the key sets
@@ -158,10 +157,11 @@ func (t *tx) accepted(ctx context.Context, files []dataset.File, columns batch.S
 
 // freshness compares the newest value with the time of the load. A clock without a zone counts as UTC.
 func (t *tx) freshness(ctx context.Context, files []dataset.File, columns batch.Schema, maxAge string, m *connector.Measure) error {
-	limit, err := age(maxAge)
+	width, err := manifest.ParseWidth(maxAge)
 	if err != nil {
 		return connector.Fail("gate.config", err, "freshness: max_age")
 	}
+	limit := width.Duration()
 	now, err := time.Parse(time.RFC3339Nano, t.load.Now)
 	if err != nil {
 		return connector.Fail("gate.config", err, "freshness: the time of the load")
@@ -196,18 +196,6 @@ func (t *tx) freshness(ctx context.Context, files []dataset.File, columns batch.
 	m.Passed = old <= limit
 	m.Message = fmt.Sprintf("the newest value is %s old, at most %s is asked for", old.Round(time.Second), limit)
 	return nil
-}
-
-// age reads a duration such as 24h or 7d.
-func age(s string) (time.Duration, error) {
-	if d, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.ParseFloat(d, 64)
-		if err != nil || n < 0 || n > 36500 {
-			return 0, fmt.Errorf("%q is not a number of days", s)
-		}
-		return time.Duration(n * 24 * float64(time.Hour)), nil
-	}
-	return time.ParseDuration(s)
 }
 
 // tupler makes one key of several values.

@@ -456,6 +456,7 @@ func TestGates(t *testing.T) {
 		"values of another type":  {manifest.Gate{Type: "accepted_values", Columns: []string{"id"}, Values: []string{"x"}}, "gate.config"},
 		"fresh":                   {manifest.Gate{Type: "freshness", Columns: []string{"at"}, MaxAge: "4h"}, ""},
 		"fresh, in days":          {manifest.Gate{Type: "freshness", Columns: []string{"at"}, MaxAge: "1d"}, ""},
+		"fresh, in weeks":         {manifest.Gate{Type: "freshness", Columns: []string{"at"}, MaxAge: "1w"}, ""},
 		"old":                     {manifest.Gate{Type: "freshness", Columns: []string{"at"}, MaxAge: "3h"}, "3h4m5s old"},
 		"freshness of no time":    {manifest.Gate{Type: "freshness", Columns: []string{"id"}, MaxAge: "3h"}, "gate.config"},
 		"freshness without limit": {manifest.Gate{Type: "freshness", Columns: []string{"at"}}, "gate.config"},

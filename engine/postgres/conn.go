@@ -104,9 +104,9 @@ func Dial(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// Config resolves the connection of one side of a manifest.
-func Config(c manifest.Connection, env connector.Env) (*pgx.ConnConfig, error) {
-	return config(c, env.Secret)
+// facts are what the report tells of a server. It says its version when it is connected to.
+func facts(conn *pgx.Conn) map[string]string {
+	return map[string]string{"family": "postgres", "server_version": conn.PgConn().ParameterStatus("server_version")}
 }
 
 // simple runs statements that have no parameters and no result.

@@ -61,46 +61,51 @@ func digestTable(ctx context.Context, conn *pgx.Conn, from, where string, spec d
 		hashes += ", " + bucket + " AS k"
 		bucketOf = "k"
 	}
-	sum := func(at int) string { return "sum(" + word("h", at) + ")::text" }
 	// OFFSET 0 keeps the planner from computing each hash once for every use of it.
-	sql := fmt.Sprintf("SELECT (get_byte(%[1]s, 0) << 8 | get_byte(%[1]s, 1)) >> %[2]d AS bucket, count(*), %[3]s, %[4]s, %[5]s, %[6]s FROM (SELECT %[7]s FROM %[8]s%[9]s OFFSET 0) AS hashed GROUP BY 1",
-		bucketOf, bucketShift(len(d.Buckets)), sum(0), sum(4), sum(8), sum(12), hashes, from, where)
-	rows, err := conn.Query(ctx, sql)
-	if err != nil {
-		return d, connector.Fail("digest.failed", err, "digest %s", from)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var at int
-		var n int64
-		var words [4]string
-		if err := rows.Scan(&at, &n, &words[0], &words[1], &words[2], &words[3]); err != nil {
-			return d, connector.Fail("digest.failed", err, "digest %s", from)
-		}
-		b := digest.Bucket{Rows: uint64(n)} //nolint:gosec // a count
-		if b.A, err = lane(words[0], words[1]); err != nil {
-			return d, err
-		}
-		if b.B, err = lane(words[2], words[3]); err != nil {
-			return d, err
-		}
+	sql := fmt.Sprintf("SELECT ((get_byte(%[1]s, 0) << 8 | get_byte(%[1]s, 1)) >> %[2]d)::bigint AS bucket, %[3]s FROM (SELECT %[4]s FROM %[5]s%[6]s OFFSET 0) AS hashed GROUP BY 1",
+		bucketOf, spec.Shift(), sums("h"), hashes, from, where)
+	err = eachBucket(ctx, conn, sql, func(at int64, b digest.Bucket) {
 		d.Buckets[at] = b
 		d.Rows += b.Rows
-	}
-	if err := rows.Err(); err != nil {
+	})
+	if err != nil {
 		return d, connector.Fail("digest.failed", err, "digest %s", from)
 	}
 	return d, nil
 }
 
-// bucketShift turns the first two bytes of a hash into one of n buckets, a power of two.
-func bucketShift(n int) int {
-	shift := 16
-	for n > 1 {
-		n >>= 1
-		shift--
+// sums are the columns of a bucket: its rows, and the sums of a hash's first four words.
+func sums(hash string) string {
+	columns := "count(*)"
+	for at := 0; at < 16; at += 4 {
+		columns += ", sum(" + word(hash, at) + ")::text"
 	}
-	return shift
+	return columns
+}
+
+// eachBucket runs a statement whose columns are the number of a bucket and its sums.
+func eachBucket(ctx context.Context, conn *pgx.Conn, sql string, each func(number int64, b digest.Bucket)) error {
+	rows, err := conn.Query(ctx, sql)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var number, n int64
+		var words [4]string
+		if err := rows.Scan(&number, &n, &words[0], &words[1], &words[2], &words[3]); err != nil {
+			return err
+		}
+		b := digest.Bucket{Rows: uint64(n)} //nolint:gosec // a count
+		if b.A, err = lane(words[0], words[1]); err != nil {
+			return err
+		}
+		if b.B, err = lane(words[2], words[3]); err != nil {
+			return err
+		}
+		each(number, b)
+	}
+	return rows.Err()
 }
 
 // lane puts the sums of the upper and the lower words together, modulo 2^64.

@@ -84,30 +84,11 @@ func (p *prober) Probe(ctx context.Context, spec digest.Spec, refine digest.Refi
 	if spec.Level == digest.LevelKey {
 		lanes = "k"
 	}
-	sum := func(at int) string { return "sum(" + word(lanes, at) + ")::text" }
-	rows, err := p.conn.Query(ctx, fmt.Sprintf("SELECT %s, count(*), %s, %s, %s, %s FROM %s WHERE %s GROUP BY 1",
-		leading("k", refine.Bits), sum(0), sum(4), sum(8), sum(12), p.hashed(spec, false), within(refine.Within)))
-	if err != nil {
-		return nil, connector.Fail("digest.failed", err, "digest parts of %s", p.from)
-	}
-	defer rows.Close()
 	found := map[uint64]digest.Bucket{}
-	for rows.Next() {
-		var prefix, n int64
-		var words [4]string
-		if err := rows.Scan(&prefix, &n, &words[0], &words[1], &words[2], &words[3]); err != nil {
-			return nil, connector.Fail("digest.failed", err, "digest parts of %s", p.from)
-		}
-		b := digest.Bucket{Rows: uint64(n)} //nolint:gosec // a count
-		if b.A, err = lane(words[0], words[1]); err != nil {
-			return nil, err
-		}
-		if b.B, err = lane(words[2], words[3]); err != nil {
-			return nil, err
-		}
-		found[uint64(prefix)] = b //nolint:gosec // the same bits
-	}
-	if err := rows.Err(); err != nil {
+	err := eachBucket(ctx, p.conn, fmt.Sprintf("SELECT %s, %s FROM %s WHERE %s GROUP BY 1",
+		leading("k", refine.Bits), sums(lanes), p.hashed(spec, false), within(refine.Within)),
+		func(prefix int64, b digest.Bucket) { found[uint64(prefix)] = b }) //nolint:gosec // the same bits
+	if err != nil {
 		return nil, connector.Fail("digest.failed", err, "digest parts of %s", p.from)
 	}
 	return found, nil

@@ -99,11 +99,7 @@ func (s *Sink) Describe(ctx context.Context) (*connector.Relation, error) {
 	if t.kind != 'r' && t.kind != 'p' {
 		return nil, &connector.Error{Code: "target.kind", Msg: fmt.Sprintf("sink.table: %s is not a table", t.Name)}
 	}
-	var version string
-	if err := s.conn.QueryRow(ctx, "SELECT current_setting('server_version')").Scan(&version); err != nil {
-		return nil, err
-	}
-	t.Facts = map[string]string{"family": "postgres", "server_version": version}
+	t.Facts = facts(s.conn)
 	return &t.Relation, nil
 }
 
@@ -301,9 +297,7 @@ func (t *tx) Commit(ctx context.Context) (connector.Committed, error) {
 	if err != nil {
 		return connector.Committed{}, err
 	}
-	if t.shadow != nil {
-		t.shadow = nil
-	}
+	t.shadow = nil
 	if !t.conn.IsClosed() {
 		var lsn string
 		if err := t.conn.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&lsn); err == nil {
@@ -361,9 +355,6 @@ func (t *tx) Digest(ctx context.Context, table string, spec digest.Spec) (digest
 	return digestTable(ctx, t.conn, table, "", spec)
 }
 
-// IndexTarget is the name that CREATE INDEX takes.
-func (t *tx) IndexTarget(table string) string { return table }
-
 // dialect is PostgreSQL's SQL; with a transaction it knows the target's types.
 func dialect(t *tx) *sqlsink.Dialect {
 	staged := func(alias string, c batch.Column) string {
@@ -420,9 +411,6 @@ func dialect(t *tx) *sqlsink.Dialect {
 		},
 		Staged:     staged,
 		RowID:      "ctid",
-		Time:       "timestamp with time zone",
-		Boolean:    "boolean",
-		Hash:       "text",
 		True:       "true",
 		False:      "false",
 		Overriding: "OVERRIDING SYSTEM VALUE",

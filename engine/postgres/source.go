@@ -85,11 +85,7 @@ func (s *Source) describe(ctx context.Context, conn *pgx.Conn) (*table, error) {
 	if len(t.columns) == 0 {
 		return nil, &connector.Error{Code: "source.no_columns", Msg: t.Name + " has no column"}
 	}
-	var version string
-	if err := conn.QueryRow(ctx, "SELECT current_setting('server_version')").Scan(&version); err != nil {
-		return nil, fmt.Errorf("read the version of the server: %w", err)
-	}
-	t.Facts = map[string]string{"family": "postgres", "server_version": version}
+	t.Facts = facts(conn)
 	return t, nil
 }
 
@@ -367,7 +363,6 @@ type reader struct {
 	next     int
 	began    time.Time
 	stats    connector.ReadStats
-	ended    bool
 }
 
 // batchBytes ends a batch before its number of rows when its rows are long.
@@ -404,7 +399,6 @@ func (r *reader) tuple(ctx context.Context) ([]byte, error) {
 	for {
 		if r.out == nil {
 			if r.next == len(r.parts) {
-				r.ended = true
 				return nil, io.EOF
 			}
 			out, err := wire.NewOut(ctx, r.snapshot.conn.PgConn(), r.parts[r.next].sql, wireBuffer)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,22 +29,11 @@ func (t *tx) OpenStage(ctx context.Context, name string, columns batch.Schema, k
 			}
 			parts[i] = quote(c.Name) + " " + native
 		}
-		if err := simple(ctx, t.conn, "CREATE TEMPORARY TABLE "+name[len("pg_temp."):]+" ("+join(parts)+") ON COMMIT DROP"); err != nil {
+		if err := simple(ctx, t.conn, "CREATE TEMPORARY TABLE "+name[len("pg_temp."):]+" ("+strings.Join(parts, ", ")+") ON COMMIT DROP"); err != nil {
 			return nil, connector.Fail("stage.create", err, "make the staging table")
 		}
 	}
 	return &stage{tx: t, columns: columns, kind: kind, sql: "COPY " + name + " (" + quoteAll(columns.Names()) + ") FROM STDIN (FORMAT binary)"}, nil
-}
-
-func join(parts []string) string {
-	out := ""
-	for i, p := range parts {
-		if i > 0 {
-			out += ", "
-		}
-		out += p
-	}
-	return out
 }
 
 type stage struct {

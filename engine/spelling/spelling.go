@@ -3,17 +3,21 @@ package spelling
 
 import "strings"
 
-// maxWord bounds the work for a word of hostile length.
+// maxWord bounds the work, which is quadratic, for a word of hostile length.
 const maxWord = 64
 
 // Nearest gives the candidate with the fewest insertions, deletions, replacements and
-// swaps of neighbours (optimal string alignment, by bytes, in lower case), if it is
-// fewer than limit; the first of several, and nothing when none is near.
+// swaps of neighbours (optimal string alignment, by bytes, whatever the case), if it is
+// fewer than limit; the first of several, and nothing when none is near or the word is
+// longer than 64 bytes.
 func Nearest(word string, candidates []string, limit int) string {
-	word = strings.ToLower(word[:min(len(word), maxWord)])
+	if len(word) > maxWord {
+		return ""
+	}
+	word = strings.ToLower(word)
 	best := ""
 	for _, c := range candidates {
-		if d := distance(word, c, limit); d < limit {
+		if d := distance(word, strings.ToLower(c), limit); d < limit {
 			best, limit = c, d
 		}
 	}

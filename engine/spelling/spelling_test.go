@@ -20,4 +20,16 @@ func TestNearest(t *testing.T) {
 	}
 	assert.Equal(t, spelling.Nearest("zzzz", names, 1000), "csv")
 	assert.Equal(t, spelling.Nearest("x", nil, 1000), "")
+	assert.Equal(t, spelling.Nearest("order_di", []string{"Amount", "Order_ID"}, 3), "Order_ID")
+	assert.Equal(t, spelling.Nearest(strings.Repeat("c", 65), names, 1000), "")
+}
+
+func TestEditsBetweenWords(t *testing.T) {
+	for _, c := range []struct {
+		word, other string
+		edits       int
+	}{{"", "abc", 3}, {"abdc", "abcd", 1}, {"kitten", "sitting", 3}} {
+		assert.Equal(t, spelling.Nearest(c.word, []string{c.other}, c.edits+1), c.other)
+		assert.Equal(t, spelling.Nearest(c.word, []string{c.other}, c.edits), "", "%s and %s", c.word, c.other)
+	}
 }

@@ -24,9 +24,6 @@ func dialect(t *tx) *sqlsink.Dialect {
 		// A staged column has the declared type of the target's, so that both keep a value alike.
 		Staged:  func(alias string, c batch.Column) string { return alias + "." + quote(c.Name) },
 		RowID:   "rowid",
-		Time:    "TEXT",
-		Boolean: "BOOLEAN",
-		Hash:    "TEXT",
 		True:    "1",
 		False:   "0",
 		Analyze: "ANALYZE",

@@ -529,17 +529,7 @@ func exact(k logical.Kind) bool {
 }
 
 func without(s batch.Schema, names []string) batch.Schema {
-	rest := make(batch.Schema, 0, len(s))
-	for i := range s {
-		keep := true
-		for _, n := range names {
-			keep = keep && s[i].Name != n
-		}
-		if keep {
-			rest = append(rest, s[i])
-		}
-	}
-	return rest
+	return slices.DeleteFunc(slices.Clone(s), func(c batch.Column) bool { return slices.Contains(names, c.Name) })
 }
 
 // snapshotDiff makes the target equal to the staged snapshot and writes only what differs.
@@ -639,19 +629,21 @@ func (t *Tx) diffOnce(ctx context.Context, a connector.Apply) (connector.Counter
 // softDelete keeps the time at which a row was first found to be gone.
 func (t *Tx) softDelete(ctx context.Context, where string) (int64, error) {
 	column := t.d.Quote(t.load.Strategy.SoftDelete)
-	return t.b.Exec(ctx, "UPDATE "+t.b.Target()+" AS t SET "+column+" = "+t.now()+where+" AND t."+column+" IS NULL")
+	now, err := t.now()
+	if err != nil {
+		return 0, err
+	}
+	return t.b.Exec(ctx, "UPDATE "+t.b.Target()+" AS t SET "+column+" = "+now+where+" AND t."+column+" IS NULL")
 }
 
-func (t *Tx) now() string {
+// now is the one time of the load, as the target keeps it.
+func (t *Tx) now() (string, error) {
 	at := batch.Column{Type: logical.Type{Kind: logical.TimestampTZ}}
 	value, err := logical.ParseText(nil, at.Type, []byte(t.load.Now))
-	if err == nil {
-		var l string
-		if l, err = t.d.Literal(at, value); err == nil {
-			return l
-		}
+	if err != nil {
+		return "", fmt.Errorf("time of the load: %w", err)
 	}
-	return "CAST('" + strings.ReplaceAll(t.load.Now, "'", "''") + "' AS " + t.d.Time + ")"
+	return t.d.Literal(at, value)
 }
 
 // history keeps every version of a row. One time closes the old version and opens
@@ -660,7 +652,11 @@ func (t *Tx) history(ctx context.Context, a connector.Apply) (connector.Counters
 	var c connector.Counters
 	o := t.load.Strategy.SCD2
 	q := t.d.Quote
-	target, now := t.b.Target(), t.now()
+	target := t.b.Target()
+	now, err := t.now()
+	if err != nil {
+		return c, err
+	}
 	staged, err := t.Count(ctx, false)
 	if err != nil {
 		return c, err

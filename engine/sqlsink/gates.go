@@ -123,7 +123,8 @@ func (t *Tx) freshness(ctx context.Context, table string, s batch.Schema, maxAge
 	if err != nil {
 		return connector.Measure{}, fmt.Errorf("time of the load: %w", err)
 	}
-	m := connector.Measure{Passed: true, Metrics: map[string]string{}}
+	m := connector.Measure{Metrics: map[string]string{}}
+	var stale []string
 	for i := range s {
 		switch s[i].Type.Kind {
 		case logical.Date, logical.Timestamp, logical.TimestampTZ:
@@ -137,8 +138,7 @@ func (t *Tx) freshness(ctx context.Context, table string, s batch.Schema, maxAge
 			return m, err
 		}
 		if text == nil {
-			m.Passed = false
-			m.Message = fmt.Sprintf("column %q has no value", s[i].Name)
+			stale = append(stale, fmt.Sprintf("column %q has no value", s[i].Name))
 			continue
 		}
 		value, err := logical.ParseText([]byte{}, s[i].Type, []byte(*text))
@@ -152,11 +152,11 @@ func (t *Tx) freshness(ctx context.Context, table string, s batch.Schema, maxAge
 		age := now.Sub(newest)
 		m.Metrics["newest."+s[i].Name] = *text
 		m.Metrics["age_seconds."+s[i].Name] = strconv.FormatFloat(age.Seconds(), 'f', 0, 64)
-		if age > time.Duration(limit.Count)*limit.Unit {
-			m.Passed = false
-			m.Message = fmt.Sprintf("the newest %q is %s, older than %s", s[i].Name, *text, maxAge)
+		if age > limit.Duration() {
+			stale = append(stale, fmt.Sprintf("the newest %q is %s, older than %s", s[i].Name, *text, maxAge))
 		}
 	}
+	m.Passed, m.Message = len(s) > 0 && len(stale) == 0, strings.Join(stale, "; ")
 	return m, nil
 }
 

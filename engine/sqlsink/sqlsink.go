@@ -43,8 +43,8 @@ type Dialect struct {
 	Staged func(alias string, column batch.Column) string
 	// RowID names the pseudo column that tells rows of one table apart.
 	RowID string
-	// Time, Boolean and Hash are the types of the columns that the engine adds, True and False the booleans.
-	Time, Boolean, Hash, True, False string
+	// True and False are the booleans.
+	True, False string
 	// Overriding stands before SELECT in an INSERT that gives identity columns a value.
 	Overriding string
 	// Analyze brings a staging table's statistics up to date; empty when not needed.
@@ -107,7 +107,6 @@ type Tx struct {
 	refill     bool   // rows are staged, and the target is emptied for them
 	applied    string // the rows of the load in the target, empty when they cannot be told from other ones
 	stages     int
-	before     connector.State
 	changing   changing
 }
 
@@ -131,7 +130,6 @@ func (t *Tx) State(ctx context.Context) (connector.State, error) {
 	if err != nil {
 		return s, fmt.Errorf("read the state of %s: %w", t.load.Pipeline, err)
 	}
-	t.before = s
 	return s, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/dpone/dpone/engine/spelling"
 )
 
 // lineCall is one target of a command line with the values it would get.
@@ -304,45 +306,12 @@ func exampleOf(typ string) string {
 // nearest is the name that was probably meant: the same one without its namespace, or one within a third of its length in
 // edits. The first of equally near names wins; "" when none is near.
 func nearest(name string, names []string) string {
-	const longest = 64 // no name is longer, and the comparison is quadratic
 	name = strings.ToLower(name)
-	if len(name) > longest {
-		return ""
-	}
-	best, least := "", max(1, len(name)/3)+1
 	for _, candidate := range names {
 		lower := strings.ToLower(candidate)
 		if lower[strings.LastIndexByte(lower, ':')+1:] == name {
 			return candidate
 		}
-		if d := distance(name, lower); d < least && d < len(name) {
-			best, least = candidate, d
-		}
 	}
-	return best
-}
-
-// distance counts the bytes to insert, delete, exchange or swap with their neighbor to get from a to b.
-func distance(a, b string) int {
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			substitute := rows[i-1][j-1]
-			if a[i-1] != b[j-1] {
-				substitute++
-			}
-			rows[i][j] = min(substitute, rows[i-1][j]+1, rows[i][j-1]+1)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(a)][len(b)]
+	return spelling.Nearest(name, names, min(max(1, len(name)/3)+1, len(name)))
 }

@@ -253,7 +253,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, version byte, inTx bool, b []byte) {
 		p, err := NewParser(int(version))
 		if err != nil {
-			t.Skip()
+			t.Skip("there is no such version of the protocol")
 		}
 		m := &Message{}
 		first := [][]byte{begin, relation}

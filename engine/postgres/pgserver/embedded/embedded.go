@@ -72,6 +72,9 @@ func programs(ctx context.Context, opts pgserver.Options, home string) (string, 
 	if _, err := os.Stat(binDir); err == nil {
 		return binDir, nil
 	}
+	if err := context.Cause(ctx); err != nil {
+		return "", err
+	}
 	if opts.Log != nil {
 		opts.Log(fmt.Sprintf("pgserver: downloading PostgreSQL %s from %s", version, repository()))
 	}

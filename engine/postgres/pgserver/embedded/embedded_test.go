@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"gotest.tools/v3/assert"
+	"gotest.tools/v3/poll"
 
 	"github.com/dpone/dpone/engine/postgres/pgserver"
 )
@@ -76,11 +77,40 @@ func TestNoMirror(t *testing.T) {
 }
 
 func TestEndedContext(t *testing.T) {
-	mirror(t)
+	requests := mirror(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := start(ctx, pgserver.Options{}, t.TempDir())
 	assert.ErrorIs(t, err, pgserver.ErrNoServer)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, requests.Load(), int64(0))
+}
+
+// TestContextEndsInDownload returns while the mirror is still silent, and leaves nothing.
+func TestContextEndsInDownload(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	answer := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-answer
+		http.NotFound(w, r)
+	}))
+	t.Cleanup(server.Close)
+	t.Setenv("DPONE_IT_PG_REPOSITORY", server.URL)
+	home := t.TempDir()
+	_, err := start(ctx, pgserver.Options{}, home)
+	assert.ErrorIs(t, err, context.Canceled)
+	close(answer)
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		entries, err := os.ReadDir(home)
+		if err != nil {
+			return poll.Error(err)
+		}
+		if len(entries) == 1 && entries[0].Name() == "lock" {
+			return poll.Success()
+		}
+		return poll.Continue("%v are still there", entries)
+	})
 }
 
 func TestRepository(t *testing.T) {
