@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -148,6 +150,20 @@ func writeJSON(w io.Writer, v any) error {
 	return nil
 }
 
+// softMemory is where the garbage collector begins to work harder, in bytes: what a
+// run holds at a time is far less, and the process should not grow to a multiple of it.
+const softMemory = 40 << 20
+
+// frugal sets the limit for a run, unless GOMEMLIMIT has set one, and gives what ends it.
+func frugal() (restore func()) {
+	before := debug.SetMemoryLimit(-1)
+	if before != math.MaxInt64 {
+		return func() {}
+	}
+	debug.SetMemoryLimit(softMemory)
+	return func() { debug.SetMemoryLimit(before) }
+}
+
 // Run runs a manifest. It returns nil only when the run passed.
 func Run(ctx context.Context, o Options) error {
 	o, err := o.complete()
@@ -160,6 +176,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	ctx, stop := untilSignal(ctx)
 	defer stop()
+	defer frugal()()
 	o.Engine.Window = o.Window
 	watch := newProgress(o.Err, isTerminal(o.Err), o.Interval)
 	o.Engine.Progress = watch.show

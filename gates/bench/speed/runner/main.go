@@ -1,19 +1,16 @@
-// Command runner runs one manifest and prints the report, so that what the
-// engine takes of the machine can be told from what the benchmark takes. It ends with
-// 0 also when the run failed: the report says so.
+// Command runner runs one manifest as "mage run" does and prints the report, so that
+// what the engine takes of the machine can be told from what the benchmark takes. It ends
+// with 0 also when the run failed: the report says so.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"log"
 	"os"
 
-	"github.com/dpone/dpone/engine"
-	"github.com/dpone/dpone/engine/connectors"
-	"github.com/dpone/dpone/engine/manifest"
+	"github.com/dpone/dpone/engine/command"
 )
 
 func main() {
@@ -26,13 +23,11 @@ func run(args []string, out io.Writer) error {
 	if len(args) != 1 {
 		return errors.New("usage: runner <manifest>")
 	}
-	m, err := manifest.Read(args[0])
-	if err != nil {
-		return err
-	}
-	report, err := engine.Run(context.Background(), m, engine.Options{Connectors: connectors.All()})
-	if err != nil {
+	err := command.Run(context.Background(), command.Options{Manifest: args[0], Format: "json", Out: out})
+	var failed *command.Error
+	if errors.As(err, &failed) && failed.Status == 1 {
 		log.Print(err)
+		return nil
 	}
-	return json.NewEncoder(out).Encode(report)
+	return err
 }
