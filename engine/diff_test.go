@@ -33,3 +33,22 @@ func TestSnapshotDiffComparesByKey(t *testing.T) {
 		})
 	}
 }
+
+// Tables that lie in the order of the key are joined along it, and those that do not by hash; the result is one.
+func TestSnapshotDiffInOrderOfKey(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string]string{"in order": "i", "in another order": "i * 7919 % 3001"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			const columns = "(id int PRIMARY KEY, v text)"
+			w.src("CREATE TABLE items " + columns + "; INSERT INTO items SELECT i, 'v' || i FROM generate_series(1, 3000) i ORDER BY " + order)
+			w.dst("CREATE TABLE items " + columns + "; INSERT INTO items SELECT i, CASE WHEN i % 1000 = 0 THEN 'old' ELSE 'v' || i END FROM generate_series(11, 3005) i ORDER BY " + order + "; ANALYZE items")
+			m := w.manifest("name: items_load\nsource:\n  SOURCE\n  table: {schema: public, name: items}\nsink:\n  SINK\n  table: {schema: public, name: items}\n  strategy: {mode: snapshot_diff, unique_key: id}\n")
+			report := w.run(m)
+			assert.Equal(t, report.Counters, connector.Counters{Inserted: 10, Updated: 3, Unchanged: 2987, DeletedHard: 5})
+			w.same("TABLE items", "TABLE items")
+			assert.Equal(t, w.run(m).Counters, connector.Counters{Unchanged: 3000})
+		})
+	}
+}

@@ -251,6 +251,22 @@ func (t *tx) UniqueIndex(ctx context.Context, key []string) (bool, error) {
 	return found, err
 }
 
+// FullJoin runs the statement. Two tables that both lie in the order of their index are read along
+// it, which takes half the time of a hash of all rows; the planner's prices say otherwise.
+func (t *tx) FullJoin(ctx context.Context, stage string, key []string, sql string) error {
+	inOrder := 0
+	if len(key) == 1 {
+		if err := t.conn.QueryRow(ctx, `SELECT count(*) FROM pg_stats s JOIN pg_namespace n ON n.nspname = s.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = s.tablename
+			WHERE c.oid IN ($1::regclass, $2::regclass) AND s.attname = $3 AND s.correlation > 0.95`, stage, t.target, key[0]).Scan(&inOrder); err != nil {
+			return fmt.Errorf("look at the order of the rows: %w", err)
+		}
+	}
+	if inOrder == 2 {
+		sql = "SET LOCAL enable_hashjoin = off; " + sql + "; SET LOCAL enable_hashjoin TO DEFAULT"
+	}
+	return simple(ctx, t.conn, sql)
+}
+
 // Empty empties the target for a direct load. Its indexes, grants and object id stay.
 func (t *tx) Empty(ctx context.Context) error {
 	if t.load.Create {
@@ -414,12 +430,13 @@ func dialect(t *tx) *sqlsink.Dialect {
 		True:       "true",
 		False:      "false",
 		Overriding: "OVERRIDING SYSTEM VALUE",
-		Analyze:    "ANALYZE",
-		Upsert:     true,
-		FullJoin:   true,
-		Lock:       "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
-		Text:       func(expr string, _ logical.Type) string { return expr + "::text" },
-		Alter:      alter,
+		Analyze: func(table string, columns []string) string {
+			return "ANALYZE " + table + " (" + strings.Join(columns, ", ") + ")"
+		},
+		Upsert: true,
+		Lock:   "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE",
+		Text:   func(expr string, _ logical.Type) string { return expr + "::text" },
+		Alter:  alter,
 	}
 }
 

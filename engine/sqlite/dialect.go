@@ -26,7 +26,7 @@ func dialect(t *tx) *sqlsink.Dialect {
 		RowID:   "rowid",
 		True:    "1",
 		False:   "0",
-		Analyze: "ANALYZE",
+		Analyze: func(table string, _ []string) string { return "ANALYZE " + table },
 		Compared: func(expr string, t logical.Type, equality bool) string {
 			switch {
 			case t.Kind == logical.Text:

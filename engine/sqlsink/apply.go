@@ -28,11 +28,6 @@ func (t *Tx) Apply(ctx context.Context, a connector.Apply) (connector.Counters, 
 			return connector.Counters{}, err
 		}
 	}
-	if t.d.Analyze != "" {
-		if _, err := t.b.Exec(ctx, t.d.Analyze+" "+t.rows); err != nil {
-			return connector.Counters{}, fmt.Errorf("analyze the staged rows: %w", err)
-		}
-	}
 	if err := t.remember(a); err != nil {
 		return connector.Counters{}, err
 	}
@@ -117,15 +112,21 @@ func (t *Tx) match(target, staged string, s batch.Schema, key []string) string {
 	return strings.Join(parts, " AND ")
 }
 
-// checkKey refuses NULL and duplicate keys, and leaves a unique index behind that the joins use.
+// checkKey refuses NULL and duplicate keys, and leaves a unique index and statistics behind that the joins use.
 func (t *Tx) checkKey(ctx context.Context, table string, key []string) error {
-	nulls := make([]string, len(key))
-	quoted := make([]string, len(key))
-	for i, k := range key {
-		quoted[i] = t.d.Quote(k)
-		nulls[i] = quoted[i] + " IS NULL"
+	quoted := t.quoteAll(key)
+	if column, ok := t.load.Strategy.DuplicateColumn(); ok && table == t.rows {
+		if err := t.keepLast(ctx, quoted, column); err != nil {
+			return err
+		}
 	}
-	n, err := t.number(ctx, "SELECT count(*) FROM "+table+" WHERE "+strings.Join(nulls, " OR "))
+	if err := t.uniqueKey(ctx, table, key, quoted); err != nil {
+		return err
+	}
+	if _, err := t.b.Exec(ctx, t.d.Analyze(table, quoted)); err != nil {
+		return fmt.Errorf("analyze the staged key: %w", err)
+	}
+	n, err := t.number(ctx, "SELECT count(*) FROM "+table+" WHERE "+strings.Join(quoted, " IS NULL OR ")+" IS NULL") // the index knows
 	if err != nil {
 		return fmt.Errorf("look for NULL in the key: %w", err)
 	}
@@ -136,16 +137,24 @@ func (t *Tx) checkKey(ctx context.Context, table string, key []string) error {
 			Fix:  "leave these rows out in the source, or choose another strategy.unique_key",
 		}
 	}
-	if column, ok := t.load.Strategy.DuplicateColumn(); ok && table == t.rows {
-		if err := t.keepLast(ctx, quoted, column); err != nil {
-			return err
-		}
+	return nil
+}
+
+func (t *Tx) quoteAll(names []string) []string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = t.d.Quote(n)
 	}
+	return quoted
+}
+
+// uniqueKey makes a unique index, for which NULL is no duplicate of NULL.
+func (t *Tx) uniqueKey(ctx context.Context, table string, key, quoted []string) error {
 	if _, err := t.b.Exec(ctx, "SAVEPOINT dpone_key"); err != nil {
 		return fmt.Errorf("begin the key check: %w", err)
 	}
 	list := strings.Join(quoted, ", ")
-	_, err = t.b.Exec(ctx, "CREATE UNIQUE INDEX "+t.d.Quote("dpone_key_"+fmt.Sprint(t.stages))+" ON "+t.indexable(table)+" ("+list+")")
+	_, err := t.b.Exec(ctx, "CREATE UNIQUE INDEX "+t.d.Quote("dpone_key_"+fmt.Sprint(t.stages))+" ON "+t.indexable(table)+" ("+list+")")
 	if err == nil {
 		if _, err := t.b.Exec(ctx, "RELEASE SAVEPOINT dpone_key"); err != nil {
 			return fmt.Errorf("end the key check: %w", err)
@@ -157,7 +166,7 @@ func (t *Tx) checkKey(ctx context.Context, table string, key []string) error {
 	}
 	var samples []string
 	total := int64(0)
-	qerr := t.b.Query(ctx, "SELECT count(*) OVER (), "+t.sample(quoted)+" FROM "+table+" GROUP BY "+list+" HAVING count(*) > 1 ORDER BY "+list+" LIMIT 3", nil,
+	qerr := t.b.Query(ctx, "SELECT count(*) OVER (), "+t.sample(quoted)+" FROM "+table+" WHERE "+strings.Join(quoted, " IS NOT NULL AND ")+" IS NOT NULL GROUP BY "+list+" HAVING count(*) > 1 ORDER BY "+list+" LIMIT 3", nil,
 		func(scan func(...any) error) error {
 			var s *string
 			if err := scan(&total, &s); err != nil {
@@ -203,11 +212,13 @@ func (t *Tx) keepLast(ctx context.Context, quoted []string, column string) error
 		return fmt.Errorf("strategy.duplicate_policy names %q, which the load does not have", column)
 	}
 	id := t.d.RowID
-	_, err := t.b.Exec(ctx, "DELETE FROM "+t.rows+" WHERE "+id+" IN (SELECT dpone_id FROM (SELECT "+id+" AS dpone_id, row_number() OVER (PARTITION BY "+
-		strings.Join(quoted, ", ")+" ORDER BY "+compared(t.d, t.rowSchema[at], false)+" DESC NULLS LAST, "+id+" DESC) AS dpone_n FROM "+t.rows+") AS ranked WHERE dpone_n > 1)")
+	n, err := t.b.Exec(ctx, "DELETE FROM "+t.rows+" WHERE "+id+" IN (SELECT dpone_id FROM (SELECT "+id+" AS dpone_id, row_number() OVER (PARTITION BY "+
+		strings.Join(quoted, ", ")+" ORDER BY "+compared(t.d, t.rowSchema[at], false)+" DESC NULLS LAST, "+id+" DESC) AS dpone_n FROM "+t.rows+
+		" WHERE "+strings.Join(quoted, " IS NOT NULL AND ")+" IS NOT NULL) AS ranked WHERE dpone_n > 1)")
 	if err != nil {
 		return connector.Fail("key.duplicate_policy", err, "keep the last row of each key by %q", column)
 	}
+	t.dropped = n
 	return nil
 }
 
@@ -360,20 +371,18 @@ func (t *Tx) appendNew(ctx context.Context, a connector.Apply) (connector.Counte
 	if len(a.Key) > 0 {
 		where = " WHERE NOT EXISTS (SELECT 1 FROM " + t.b.Target() + " AS t WHERE " + t.match("t", "s", a.Columns, a.Key) + ")"
 	}
-	staged, err := t.Count(ctx, false)
-	if err != nil {
-		return c, err
-	}
 	if where != "" {
 		if err := t.lock(ctx); err != nil {
 			return c, err
 		}
 	}
-	if c.Inserted, err = t.insertAll(ctx, a.Columns, where); err != nil {
+	n, err := t.insertAll(ctx, a.Columns, where)
+	if err != nil {
 		return c, err
 	}
-	c.Unchanged = staged - c.Inserted
-	return c, nil
+	staged, err := t.staged(ctx)
+	c.Inserted, c.Unchanged = n, staged-n
+	return c, err
 }
 
 // merge inserts new keys, updates keys whose row differs and leaves all others untouched. A
@@ -385,10 +394,7 @@ func (t *Tx) merge(ctx context.Context, a connector.Apply) (connector.Counters, 
 // mergeReviving does the same and clears the time of a soft delete of each key that came back.
 func (t *Tx) mergeReviving(ctx context.Context, a connector.Apply, deletedAt string) (connector.Counters, error) {
 	var c connector.Counters
-	staged, err := t.Count(ctx, false)
-	if err != nil {
-		return c, err
-	}
+	var err error
 	target, s := t.b.Target(), a.Columns
 	if deletedAt != "" {
 		c.Reactivated, err = t.number(ctx, "SELECT count(*) FROM "+t.rows+" AS s JOIN "+target+" AS t ON "+t.match("t", "s", s, a.Key)+
@@ -416,19 +422,17 @@ func (t *Tx) mergeReviving(ctx context.Context, a connector.Apply, deletedAt str
 	if err != nil {
 		return c, err
 	}
+	staged, err := t.staged(ctx)
 	c.Unchanged = staged - c.Inserted - c.Updated
 	c.Updated -= c.Reactivated
-	return c, nil
+	return c, err
 }
 
 // upsert is safe beside other writers, because the unique index decides. Rows that
 // are there and the same are left out before, so that they are not even locked.
 func (t *Tx) upsert(ctx context.Context, a connector.Apply, rest batch.Schema, differs, deletedAt string, c *connector.Counters) error {
 	first := t.d.Quote(a.Key[0])
-	quoted := make([]string, len(a.Key))
-	for i, k := range a.Key {
-		quoted[i] = t.d.Quote(k)
-	}
+	quoted := t.quoteAll(a.Key)
 	action := "DO NOTHING"
 	if len(rest) > 0 || deletedAt != "" {
 		action = "DO UPDATE SET " + t.assign(rest, func(c batch.Column) string { return "excluded." + t.d.Quote(c.Name) }, deletedAt)
@@ -570,7 +574,7 @@ const onceColumns = 100
 // onceCompared says whether both tables can be compared in one join. Without a
 // unique index the target is locked first, and compared under the lock.
 func (t *Tx) onceCompared(ctx context.Context, a connector.Apply) (bool, error) {
-	if !t.d.FullJoin || !t.d.Upsert || len(a.Columns) > onceColumns {
+	if _, ok := t.b.(FullJoiner); !ok || !t.d.Upsert || len(a.Columns) > onceColumns {
 		return false, nil
 	}
 	unique, err := t.b.UniqueIndex(ctx, a.Key)
@@ -584,10 +588,6 @@ func (t *Tx) onceCompared(ctx context.Context, a connector.Apply) (bool, error) 
 // and keeps only what differs for the statements that write.
 func (t *Tx) diffOnce(ctx context.Context, a connector.Apply) (connector.Counters, error) {
 	var c connector.Counters
-	staged, err := t.Count(ctx, false)
-	if err != nil {
-		return c, err
-	}
 	t.stages++
 	rows, diff, target := t.rows, t.b.StageTable(t.stages), t.b.Target()
 	var old, is, null []string
@@ -598,7 +598,7 @@ func (t *Tx) diffOnce(ctx context.Context, a connector.Apply) (connector.Counter
 		null = append(null, t.d.Quote(k)+" IS NULL")
 	}
 	first := t.d.Quote(a.Key[0])
-	if _, err := t.b.Exec(ctx, "CREATE TEMPORARY TABLE "+diff+" ON COMMIT DROP AS SELECT "+t.columns("s.", a.Columns)+", "+strings.Join(old, ", ")+
+	if err := t.b.(FullJoiner).FullJoin(ctx, rows, a.Key, "CREATE TEMPORARY TABLE "+diff+" ON COMMIT DROP AS SELECT "+t.columns("s.", a.Columns)+", "+strings.Join(old, ", ")+
 		" FROM "+rows+" AS s FULL JOIN "+target+" AS t ON "+t.match("t", "s", a.Columns, a.Key)+
 		" WHERE s."+first+" IS NULL OR t."+first+" IS NULL OR "+t.d.Differs("t", "s", written(a.Columns, a.Key))); err != nil {
 		return c, connector.Fail("apply.diff", err, "compare the staged rows with the target")
@@ -613,7 +613,7 @@ func (t *Tx) diffOnce(ctx context.Context, a connector.Apply) (connector.Counter
 		}
 		c.DeletedHard += n
 	}
-	for _, sql := range []string{"DELETE FROM " + diff + " WHERE " + first + " IS NULL", t.d.Analyze + " " + diff} {
+	for _, sql := range []string{"DELETE FROM " + diff + " WHERE " + first + " IS NULL", t.d.Analyze(diff, t.quoteAll(a.Key))} {
 		if _, err := t.b.Exec(ctx, sql); err != nil {
 			return c, connector.Fail("apply.diff", err, "look at the rows that differ")
 		}
@@ -622,6 +622,10 @@ func (t *Tx) diffOnce(ctx context.Context, a connector.Apply) (connector.Counter
 	merged, err := t.merge(ctx, a)
 	t.rows = rows // what is evaluated afterwards is the whole load
 	c.Add(merged)
+	if err != nil {
+		return c, err
+	}
+	staged, err := t.staged(ctx)
 	c.Unchanged = staged - c.Inserted - c.Updated
 	return c, err
 }
@@ -657,10 +661,6 @@ func (t *Tx) history(ctx context.Context, a connector.Apply) (connector.Counters
 	if err != nil {
 		return c, err
 	}
-	staged, err := t.Count(ctx, false)
-	if err != nil {
-		return c, err
-	}
 	if err := t.lock(ctx); err != nil {
 		return c, err
 	}
@@ -692,9 +692,9 @@ func (t *Tx) history(ctx context.Context, a connector.Apply) (connector.Counters
 	if err != nil {
 		return c, connector.Fail("apply.scd2", err, "open the new versions")
 	}
-	c.Inserted = opened - c.Updated
-	c.Unchanged = staged - opened
-	return c, nil
+	staged, err := t.staged(ctx)
+	c.Inserted, c.Unchanged = opened-c.Updated, staged-opened
+	return c, err
 }
 
 // reconcile deletes the target's rows whose key the source no longer has, within the guards.
@@ -703,11 +703,6 @@ func (t *Tx) reconcile(ctx context.Context, a connector.Apply) (connector.Counte
 	r := *a.Reconcile
 	if err := t.checkKey(ctx, t.keys, a.Key); err != nil {
 		return c, err
-	}
-	if t.d.Analyze != "" {
-		if _, err := t.b.Exec(ctx, t.d.Analyze+" "+t.keys); err != nil {
-			return c, fmt.Errorf("analyze the staged keys: %w", err)
-		}
 	}
 	keys, err := t.number(ctx, "SELECT count(*) FROM "+t.keys)
 	if err != nil {

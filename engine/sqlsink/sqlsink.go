@@ -47,12 +47,10 @@ type Dialect struct {
 	True, False string
 	// Overriding stands before SELECT in an INSERT that gives identity columns a value.
 	Overriding string
-	// Analyze brings a staging table's statistics up to date; empty when not needed.
-	Analyze string
+	// Analyze is the statement that brings the statistics of a staging table's columns, quoted, up to date.
+	Analyze func(table string, columns []string) string
 	// Upsert is true when INSERT ... ON CONFLICT may be used where a unique index matches the key.
 	Upsert bool
-	// FullJoin is true when a whole snapshot is compared with the target in one FULL JOIN.
-	FullJoin bool
 	// Lock keeps other writers off the target where no unique index protects it; empty when the system has one writer.
 	Lock string
 	// Compared is the expression by which a column is compared with literals of its type,
@@ -94,6 +92,12 @@ type Backend interface {
 	Rollback(ctx context.Context) error
 }
 
+// FullJoiner is a Backend in which a whole snapshot is compared with the target in one
+// FULL JOIN. It runs the statement that joins the staging table with the target on the key.
+type FullJoiner interface {
+	FullJoin(ctx context.Context, stage string, key []string, sql string) error
+}
+
 // Tx implements connector.Tx over a Backend.
 type Tx struct {
 	b    Backend
@@ -102,6 +106,7 @@ type Tx struct {
 	// rows and keys are the staging tables; rows is the target after a direct load.
 	rows, keys string
 	loaded     *countedStage // the stage of the rows
+	dropped    int64         // rows of it whose key came again
 	rowSchema  batch.Schema
 	direct     bool   // rows go into the emptied target itself
 	refill     bool   // rows are staged, and the target is emptied for them
@@ -263,13 +268,14 @@ func (t *Tx) Stage(ctx context.Context, columns batch.Schema, kind connector.Sta
 	if kind == connector.StageKeys {
 		return stage, nil
 	}
-	t.loaded = &countedStage{Stage: stage}
+	t.loaded = &countedStage{Stage: stage, table: table}
 	return t.loaded, nil
 }
 
 // countedStage remembers how many rows the sink took, so that they need not be counted again.
 type countedStage struct {
 	connector.Stage
+	table string
 	stats connector.WriteStats
 }
 
@@ -286,6 +292,14 @@ func (s *countedStage) Close(ctx context.Context) (connector.WriteStats, error) 
 	var err error
 	s.stats, err = s.Stage.Close(ctx)
 	return s.stats, err
+}
+
+// staged is the number of rows in the staging table, which is known when a load has filled it.
+func (t *Tx) staged(ctx context.Context) (int64, error) {
+	if t.loaded != nil && t.loaded.table == t.rows {
+		return t.loaded.stats.Rows - t.dropped, nil
+	}
+	return t.Count(ctx, false)
 }
 
 // Count counts the rows of the load or of the target.
