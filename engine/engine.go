@@ -120,7 +120,7 @@ func newRun(m *manifest.Manifest, opts Options) *run {
 		At:       opts.At,
 	}
 	r.report = Report{
-		SchemaVersion: ReportVersion, EngineVersion: version(), Manifest: m.Path, Process: m.Name, RunID: opts.RunID,
+		SchemaVersion: ReportVersion, EngineVersion: Version(), Manifest: m.Path, Process: m.Name, RunID: opts.RunID,
 		PlanHash: m.PlanHash(), Strategy: string(m.Sink.Strategy.Mode), Attempts: 1, MaxAttempts: 1, StartedAt: stamp(r.began),
 		Source: Side{Type: m.Source.Type, Relation: relationName(m.Source.Table, m.Source.Path), Columns: []ReportColumn{}, Facts: map[string]string{}},
 		Target: Side{Type: m.Sink.Type, Relation: relationName(m.Sink.Table, m.Sink.Path), Columns: []ReportColumn{}, Facts: map[string]string{}},
@@ -142,8 +142,8 @@ func relationName(t manifest.Table, path string) string {
 	return path + name
 }
 
-// version is the engine's version as the build knows it.
-func version() string {
+// Version is the engine's version as the build knows it; "unknown" when it does not.
+func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

@@ -11,7 +11,6 @@ import (
 
 	"github.com/dpone/dpone/gates/bench"
 	"github.com/dpone/dpone/gates/bench/speed"
-	"github.com/dpone/dpone/gates/ci"
 	"github.com/dpone/dpone/gates/target"
 )
 
@@ -27,7 +26,7 @@ func (Bench) CI(
 	plan *bool, // print the commands, run nothing
 ) error {
 	options := bench.Options{Rounds: value(rounds), Cold: !value(warm), Binary: ciOptions().Binary}
-	return target.Run(ctx, bench.CI(ci.Gate(ciOptions()), options), target.Flags{Plan: plan, Timeout: timeout})
+	return target.Run(ctx, bench.CI(defaultGate(), options), target.Flags{Plan: plan, Timeout: timeout})
 }
 
 // Engine compares the engine with the programs of PostgreSQL: speed, processor time and memory.

@@ -8,7 +8,10 @@ import (
 
 	"github.com/magefile/mage/mg"
 
+	"github.com/dpone/dpone/gates"
 	"github.com/dpone/dpone/gates/ci"
+	"github.com/dpone/dpone/gates/matrix"
+	"github.com/dpone/dpone/gates/matrix/cases"
 	"github.com/dpone/dpone/gates/target"
 )
 
@@ -28,6 +31,13 @@ func ciOptions() ci.Options {
 	}
 }
 
+// defaultGate is what has to be green before anything is merged.
+func defaultGate() gates.Gate {
+	o := ciOptions()
+	o.Further = []gates.Step{matrix.Step(matrix.Options{Mode: cases.MockContract, Volume: cases.DefaultVolume()}, "matrix")}
+	return ci.Gate(o)
+}
+
 // CI runs the default gate: the source is tidy, formatted, free of findings, tested and builds reproducibly.
 func CI(
 	ctx context.Context,
@@ -39,7 +49,7 @@ func CI(
 	plan *bool, // print the steps and their commands, run nothing
 	v *bool, // show the output of green steps, too
 ) error {
-	return target.Run(ctx, ci.Gate(ciOptions()), target.Flags{
+	return target.Run(ctx, defaultGate(), target.Flags{
 		J: j, Timeout: timeout, FailFast: failFast, Only: only, Skip: skip, Plan: plan, V: v,
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,6 +23,9 @@ import (
 	"github.com/dpone/dpone/gates/bench/speed"
 	"github.com/dpone/dpone/gates/ci"
 	"github.com/dpone/dpone/gates/doctor"
+	"github.com/dpone/dpone/gates/matrix"
+	"github.com/dpone/dpone/gates/matrix/cases"
+	"github.com/dpone/dpone/gates/matrix/fault"
 	"github.com/dpone/dpone/gates/target"
 )
 
@@ -100,10 +104,13 @@ func TestEveryTargetPlans(t *testing.T) {
 	calls := map[string]any{
 		"ci": CI, "ci:modules": Ci.Modules, "ci:format": Ci.Format, "ci:lint": Ci.Lint, "ci:vet": Ci.Vet, "ci:test": Ci.Test,
 		"ci:build": Ci.Build, "ci:tree": Ci.Tree, "ci:cross": Ci.Cross, "ci:postgresXmin": Ci.PostgresXmin, "doctor": Doctor, "bench:ci": Bench.CI, "bench:engine": Bench.Engine,
+		"matrix:mockContract": Matrix.MockContract, "matrix:mockLocal": Matrix.MockLocal, "matrix:realLocal": Matrix.RealLocal, "matrix:vendorLive": Matrix.VendorLive,
+		"matrix:faults": Matrix.Faults,
 	}
+	elsewhere := []string{"run", "run:validate", "matrix:list", "matrix:plan", "matrix:shard", "matrix:merge"}
 	for _, tg := range targets(t) {
-		if tg.Name == "run" || tg.Name == "run:validate" {
-			continue // the engine's, see TestRunTargets
+		if slices.Contains(elsewhere, tg.Name) {
+			continue // see TestRunTargets and TestMatrixTargets
 		}
 		fn := reflect.ValueOf(calls[tg.Name])
 		assert.Assert(t, fn.IsValid(), "%s is not called here", tg.Name)
@@ -141,13 +148,47 @@ func TestRunTargets(t *testing.T) {
 	}
 }
 
+// TestMatrixTargets calls the targets of the matrix that need more than -plan.
+func TestMatrixTargets(t *testing.T) {
+	t.Chdir("..")
+	t.Setenv("DPONE_OUTPUT", "plain")
+	t.Setenv("GITHUB_OUTPUT", "")
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	assert.NilError(t, err)
+	defer null.Close()
+	stdout := os.Stdout
+	os.Stdout = null
+	defer func() { os.Stdout = stdout }()
+	ctx, plan, two, zero, three := context.Background(), true, 2, 0, 3
+	from, none, id := t.TempDir(), "", "sqlite_to_sqlite__nothing"
+	m := Matrix{}
+	assert.NilError(t, m.List(nil, nil, nil, nil, nil))
+	assert.NilError(t, m.Plan(&two, nil, nil, nil, nil, nil, nil, nil, nil, nil))
+	assert.NilError(t, m.Shard(ctx, &zero, &two, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, &plan, nil))
+	assert.NilError(t, m.Merge(ctx, &from, &plan, nil))
+	for name, err := range map[string]error{
+		"list":   m.List(nil, nil, nil, &id, nil),
+		"plan":   m.Plan(&two, nil, nil, nil, nil, &id, nil, nil, nil, nil),
+		"shard":  m.Shard(ctx, &three, &two, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, &plan, nil),
+		"merge":  m.Merge(ctx, &none, &plan, nil),
+		"faults": m.Faults(ctx, &id, nil, nil, nil, nil, &plan, nil),
+	} {
+		var usage *gates.UsageError
+		assert.Assert(t, errors.As(err, &usage), "%s: %v", name, err)
+	}
+}
+
 // TestEveryGateHasARunbook holds that the anchors of all gates and steps lead
 // to a section of the runbooks with the four parts a reader needs.
 func TestEveryGateHasARunbook(t *testing.T) {
 	o := ciOptions()
 	all := []gates.Gate{
 		ci.Gate(o), ci.ModulesGate(o), ci.FormatGate(o), ci.LintGate(o), ci.VetGate(o), ci.TestGate(o), ci.BuildGate(o), ci.TreeGate(o), ci.CrossGate(o),
-		doctor.Gate(), bench.CI(ci.Gate(o), bench.Options{}), speed.Gate(speed.Options{}),
+		doctor.Gate(), bench.CI(ci.Gate(o), bench.Options{}), speed.Gate(speed.Options{}), defaultGate(),
+		matrix.MergeGate(matrix.MergeOptions{}), fault.Gate(fault.Options{}),
+	}
+	for _, mode := range cases.Modes() {
+		all = append(all, matrix.Gate(matrix.Options{Mode: mode, Volume: cases.DefaultVolume()}))
 	}
 	anchors := []string{"docs/runbooks.md#source"}
 	for _, g := range all {
@@ -178,7 +219,7 @@ func TestEveryGateHasARunbook(t *testing.T) {
 func TestEveryCodeIsInTheRunbooks(t *testing.T) {
 	raw, err := os.ReadFile("../docs/runbooks.md")
 	assert.NilError(t, err)
-	literal := regexp.MustCompile(`"((?:ci|doctor|bench|source)\.[a-z.]+[a-z])"`)
+	literal := regexp.MustCompile(`"((?:ci|doctor|bench|source|matrix)\.[a-z.]+[a-z])"`)
 	files, err := filepath.Glob("../gates/*/*.go")
 	assert.NilError(t, err)
 	deeper, err := filepath.Glob("../gates/*/*/*.go")

@@ -48,6 +48,8 @@ type Options struct {
 	StepTargets bool `json:"step_targets"`
 	// Integration are further steps, each for tests that need a service.
 	Integration []Integration `json:"integration,omitempty"`
+	// Further are steps of other families that belong to the default gate.
+	Further []gates.Step `json:"-"`
 	// Runbook is the page with a section for each step; docs/runbooks.md if empty.
 	Runbook string `json:"runbook"`
 }
@@ -104,6 +106,7 @@ func Gate(o Options) gates.Gate {
 	for _, i := range o.Integration {
 		steps = append(steps, o.integration(i))
 	}
+	steps = append(steps, o.Further...)
 	tree := o.tree(sinceStart)
 	for i, step := range steps {
 		tree.After = append(tree.After, step.ID)
