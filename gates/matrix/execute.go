@@ -89,7 +89,7 @@ func Start(ctx context.Context, s Setup, selected []cases.Case) (e *Executor, er
 }
 
 func (e *Executor) start(ctx context.Context, s Setup, name string) error {
-	if e.servers[name] != nil || e.missing[name] != nil {
+	if _, tried := e.missing[name]; tried || e.servers[name] != nil {
 		return nil
 	}
 	family := name
@@ -479,7 +479,7 @@ func (e *Executor) families() []string {
 
 // interrupt kills the engine once in the middle of the load, so that the load that follows has to converge; in real_local only.
 func (w *work) interrupt(ctx context.Context) error {
-	if w.Executor.crash == nil {
+	if w.crash == nil {
 		return nil
 	}
 	points := connector.Points()
@@ -494,7 +494,7 @@ func (w *work) interrupt(ctx context.Context) error {
 	for i := range points {
 		point := points[(first+i)%len(points)]
 		began := time.Now()
-		reached, err := w.Executor.crash(ctx, w.dir, path, point)
+		reached, err := w.crash(ctx, w.dir, path, point)
 		timed(&w.r.Durations.Fixture, began)
 		if err != nil {
 			return fmt.Errorf("kill the engine at %s: %w", point, err)
