@@ -10,6 +10,7 @@ import (
 	"github.com/magefile/mage/mg"
 
 	"github.com/dpone/dpone/gates/bench"
+	"github.com/dpone/dpone/gates/bench/matrixbench"
 	"github.com/dpone/dpone/gates/bench/speed"
 	"github.com/dpone/dpone/gates/target"
 )
@@ -47,4 +48,28 @@ func (Bench) Engine(
 		return err
 	}
 	return target.Run(ctx, speed.Gate(options), target.Flags{Plan: plan, Timeout: timeout, V: v})
+}
+
+// Matrix measures the matrix: its time and memory, the engine against plain tools, growth, and shards.
+func (Bench) Matrix(
+	ctx context.Context,
+	rounds *int, // how often everything is measured; 3 if not given, and at least that for a verdict on the whole
+	scale *float64, // times the 10000 rows of a case; 1 if not given
+	only *string, // only these parts: contract, local, linear, shards
+	caseID *string, // only these cases
+	timeout *time.Duration, // end the run after this time
+	plan *bool, // print the commands, run nothing
+	v *bool, // show the table of a green run, too
+) error {
+	options := matrixbench.Options{Rounds: value(rounds), Scale: value(scale)}
+	if names := value(only); names != "" {
+		options.Only = strings.Split(names, ",")
+	}
+	if names := value(caseID); names != "" {
+		options.Cases = strings.Split(names, ",")
+	}
+	if err := options.Validate(); err != nil {
+		return err
+	}
+	return target.Run(ctx, matrixbench.Gate(options), target.Flags{Plan: plan, Timeout: timeout, V: v})
 }

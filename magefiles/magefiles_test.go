@@ -20,6 +20,7 @@ import (
 
 	"github.com/dpone/dpone/gates"
 	"github.com/dpone/dpone/gates/bench"
+	"github.com/dpone/dpone/gates/bench/matrixbench"
 	"github.com/dpone/dpone/gates/bench/speed"
 	"github.com/dpone/dpone/gates/ci"
 	"github.com/dpone/dpone/gates/doctor"
@@ -103,7 +104,7 @@ func TestEveryTargetPlans(t *testing.T) {
 	ctx := context.Background()
 	calls := map[string]any{
 		"ci": CI, "ci:modules": Ci.Modules, "ci:format": Ci.Format, "ci:lint": Ci.Lint, "ci:vet": Ci.Vet, "ci:test": Ci.Test,
-		"ci:build": Ci.Build, "ci:tree": Ci.Tree, "ci:cross": Ci.Cross, "ci:postgresXmin": Ci.PostgresXmin, "doctor": Doctor, "bench:ci": Bench.CI, "bench:engine": Bench.Engine,
+		"ci:build": Ci.Build, "ci:tree": Ci.Tree, "ci:cross": Ci.Cross, "ci:postgresXmin": Ci.PostgresXmin, "doctor": Doctor, "bench:ci": Bench.CI, "bench:engine": Bench.Engine, "bench:matrix": Bench.Matrix,
 		"matrix:mockContract": Matrix.MockContract, "matrix:mockLocal": Matrix.MockLocal, "matrix:realLocal": Matrix.RealLocal, "matrix:vendorLive": Matrix.VendorLive,
 		"matrix:faults": Matrix.Faults,
 	}
@@ -184,7 +185,7 @@ func TestEveryGateHasARunbook(t *testing.T) {
 	o := ciOptions()
 	all := []gates.Gate{
 		ci.Gate(o), ci.ModulesGate(o), ci.FormatGate(o), ci.LintGate(o), ci.VetGate(o), ci.TestGate(o), ci.BuildGate(o), ci.TreeGate(o), ci.CrossGate(o),
-		doctor.Gate(), bench.CI(ci.Gate(o), bench.Options{}), speed.Gate(speed.Options{}), defaultGate(),
+		doctor.Gate(), bench.CI(ci.Gate(o), bench.Options{}), speed.Gate(speed.Options{}), matrixbench.Gate(matrixbench.Options{}), defaultGate(),
 		matrix.MergeGate(matrix.MergeOptions{}), fault.Gate(fault.Options{}),
 	}
 	for _, mode := range cases.Modes() {

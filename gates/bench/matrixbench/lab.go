@@ -1,0 +1,175 @@
+package matrixbench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/matrix/cases"
+	"github.com/dpone/dpone/gates/matrix/result"
+	"github.com/dpone/dpone/gates/proc"
+)
+
+// maxAnswers bounds what a program may print, in bytes.
+const maxAnswers = 16 << 20
+
+// lab is what a part measures with.
+type lab struct {
+	*bench
+	p        *gates.Pass
+	part     *Part
+	progress func(round int, text string)
+}
+
+// answer is what the worker says of one case.
+type answer struct {
+	Case    string             `json:"case_id"`
+	Verdict evidence.Verdict   `json:"verdict"`
+	Failed  []string           `json:"failed"`
+	Problem string             `json:"problem"`
+	Seconds result.Durations   `json:"seconds"`
+	Runs    map[string]float64 `json:"runs"`
+}
+
+// plainAnswer is what the program of the plain tools says of one tool.
+type plainAnswer struct {
+	Pair    string    `json:"pair"`
+	Tool    string    `json:"tool"`
+	Seconds []float64 `json:"seconds"`
+	Problem string    `json:"problem"`
+}
+
+// carry carries out cases in a process of its own, that many at once. A case that fails or
+// is missing is an error, for a time says nothing of work that was not done; one that could
+// not be carried out is left to the caller.
+func (l *lab) carry(ctx context.Context, name string, mode cases.Mode, rows int64, jobs int, selected []string) ([]answer, Sample, error) {
+	if len(selected) == 0 {
+		return nil, Sample{}, errors.New("the selection has no case for it")
+	}
+	answers, sample, err := ask[answer](ctx, l, name, l.carryCommand(name), map[string]any{
+		"mode": mode, "rows": rows, "changed": cases.DefaultChanged, "deleted": cases.DefaultDeleted, "seed": cases.DefaultSeed, "cases": selected, "jobs": jobs,
+	})
+	if err != nil {
+		return answers, sample, err
+	}
+	got := make([]string, len(answers))
+	for i, a := range answers {
+		got[i] = a.Case
+		if a.Verdict == evidence.Fail {
+			return answers, sample, fmt.Errorf("%s is FAIL (%s), so its time says nothing: run the matrix first", a.Case, strings.Join(a.Failed, ", "))
+		}
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, slices.Sorted(slices.Values(selected))) {
+		return answers, sample, fmt.Errorf("the worker answers for %d cases, and not for the %d that were asked for", len(got), len(selected))
+	}
+	return answers, sample, nil
+}
+
+// whole is carry for parts that say nothing unless every case is carried out.
+func (l *lab) whole(ctx context.Context, name string, mode cases.Mode, rows int64, jobs int, selected []string) ([]answer, Sample, error) {
+	answers, sample, err := l.carry(ctx, name, mode, rows, jobs, selected)
+	if err == nil {
+		err = uncarried(answers)
+	}
+	return answers, sample, err
+}
+
+// uncarried says which cases could not be carried out, and why the first of them could not.
+func uncarried(answers []answer) error {
+	var first answer
+	n := 0
+	for _, a := range answers {
+		if a.Verdict != evidence.Pass {
+			if n++; n == 1 {
+				first = a
+			}
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d cases could not be carried out; %s is %s: %s", n, len(answers), first.Case, first.Verdict, first.Problem)
+}
+
+// ask runs a program on a request and reads the lines that it answers. Its files are removed again.
+func ask[T any](ctx context.Context, l *lab, name string, command proc.Command, request map[string]any) (answers []T, s Sample, err error) {
+	scratch := l.p.Expand("$SCRATCH/" + name)
+	if err := os.MkdirAll(scratch, 0o700); err != nil {
+		return nil, s, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	request["scratch"] = scratch
+	raw, err := json.Marshal(request)
+	if err != nil {
+		return nil, s, err
+	}
+	if err := os.WriteFile(scratch+".json", raw, 0o600); err != nil {
+		return nil, s, err
+	}
+	done, err := l.p.Exec(ctx, command, proc.Options{Capture: maxAnswers})
+	if err != nil {
+		return nil, s, err
+	}
+	s = Sample{Seconds: done.Duration.Seconds(), CPU: done.CPU.Seconds(), RSS: done.MaxRSS}
+	lines := bufio.NewScanner(bytes.NewReader(done.Stdout))
+	lines.Buffer(nil, maxAnswers)
+	for lines.Scan() {
+		var a T
+		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
+			return nil, s, fmt.Errorf("%s: the answer of the program: %w", name, err)
+		}
+		answers = append(answers, a)
+	}
+	return answers, s, lines.Err()
+}
+
+// add keeps a sample of a side.
+func (l *lab) add(side string, s Sample) {
+	i := slices.IndexFunc(l.part.Sides, func(have Side) bool { return have.Name == side })
+	if i < 0 {
+		i = len(l.part.Sides)
+		l.part.Sides = append(l.part.Sides, Side{Name: side})
+	}
+	l.part.Sides[i].Samples = append(l.part.Sides[i].Samples, s)
+	l.part.Sides[i].sum()
+}
+
+func (l *lab) atMost(code, subject string, value, limit float64, format string) {
+	l.part.Judged = append(l.part.Judged, Judgement{Code: code, Subject: subject, Value: value, Limit: limit, Format: format})
+}
+
+func (l *lab) atLeast(code, subject string, value, limit float64, format string) {
+	l.part.Judged = append(l.part.Judged, Judgement{Code: code, Subject: subject, Value: value, Limit: limit, AtLeast: true, Format: format})
+}
+
+// untold says that something could not be measured.
+func (l *lab) untold(code, subject, expected, reason string) {
+	l.part.Untold = append(l.part.Untold, Untold{Code: code, Subject: subject, Expected: expected, Reason: reason})
+}
+
+// note is a line for the reader.
+func (l *lab) note(format string, args ...any) {
+	l.part.Notes = append(l.part.Notes, fmt.Sprintf(format, args...))
+}
+
+// ids names the cases that a condition holds for.
+func (l *lab) ids(holds func(cases.Case) bool) []string {
+	var list []string
+	for _, c := range l.cases {
+		if holds(c) {
+			list = append(list, c.ID)
+		}
+	}
+	return list
+}
+
+func every(cases.Case) bool { return true }

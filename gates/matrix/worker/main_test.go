@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/dpone/dpone/evidence"
+)
+
+// TestMain is the worker itself when it is asked to be.
+func TestMain(m *testing.M) {
+	if os.Getenv("DPONE_TEST_WORKER") != "" {
+		if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// TestCases carries out a case that needs no server, from the root of the repository, where the pages are.
+func TestCases(t *testing.T) {
+	t.Chdir("../../..")
+	dir := t.TempDir()
+	path := filepath.Join(dir, "request.json")
+	raw, err := json.Marshal(request{Mode: "mock_local", Rows: 40, Changed: 0.3, Deleted: 0.1, Seed: 1, Cases: []string{"sqlite_to_file__replace"}, Jobs: 1, Scratch: dir})
+	assert.NilError(t, err)
+	assert.NilError(t, os.WriteFile(path, raw, 0o600))
+	var out bytes.Buffer
+	assert.NilError(t, run(t.Context(), []string{"cases", path}, &out))
+	var a answer
+	assert.NilError(t, json.Unmarshal(out.Bytes(), &a))
+	assert.Equal(t, a.Verdict, evidence.Pass, "%s", out.Bytes())
+	assert.Equal(t, a.Case, "sqlite_to_file__replace")
+
+	assert.NilError(t, os.WriteFile(path, []byte(`{"cases":["none"]}`), 0o600))
+	assert.ErrorContains(t, run(t.Context(), []string{"cases", path}, &out), "none")
+	assert.NilError(t, os.WriteFile(path, []byte(`{`), 0o600))
+	assert.ErrorContains(t, run(t.Context(), []string{"cases", path}, &out), "request.json")
+	assert.ErrorContains(t, run(t.Context(), []string{"cases", filepath.Join(dir, "gone")}, &out), "gone")
+	assert.ErrorContains(t, run(t.Context(), []string{"crash"}, &out), "usage")
+}
+
+// TestCrash kills the process at a point that the run passes, and ends at one that it does not.
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	assert.NilError(t, os.CopyFS(dir, os.DirFS("../../../docs/examples/csv-to-sqlite")))
+	manifest := filepath.Join(dir, "manifest.yaml")
+	for point, killed := range map[string]bool{"before_commit": true, "nowhere": false} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "crash", manifest, point)
+		cmd.Env = append(os.Environ(), "DPONE_TEST_WORKER=1")
+		err := cmd.Run()
+		var ended *exec.ExitError
+		assert.Equal(t, errors.As(err, &ended) && !ended.Exited(), killed, "%s: %v", point, err)
+	}
+	assert.NilError(t, run(t.Context(), []string{"crash", manifest, "nowhere"}, nil), "that a run has nothing to do is no affair of this program")
+	assert.Assert(t, run(t.Context(), []string{"crash", filepath.Join(dir, "none.yaml"), "nowhere"}, nil) != nil)
+}
