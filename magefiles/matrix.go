@@ -71,7 +71,7 @@ func (Matrix) MockContract(
 	changed *float64, // share of the rows that change; 0.2 if not given
 	deleted *float64, // share of the rows that are deleted; 0.05 if not given
 	seed *int, // chooses the values; 1 if not given
-	jobs *int, // cases at once; one a processor if not given
+	jobs *int, // cases at once; one a processor and one more if not given
 	resume *bool, // take over what passed in the newest run of the same commit and rows
 	timeout *time.Duration, // end the run after this time
 	plan *bool, // print the commands, run nothing
@@ -92,7 +92,7 @@ func (Matrix) MockLocal(
 	changed *float64, // share of the rows that change; 0.2 if not given
 	deleted *float64, // share of the rows that are deleted; 0.05 if not given
 	seed *int, // chooses the values; 1 if not given
-	jobs *int, // cases at once; one a processor if not given
+	jobs *int, // cases at once; one a processor and one more if not given
 	resume *bool, // take over what passed in the newest run of the same commit and rows
 	timeout *time.Duration, // end the run after this time
 	plan *bool, // print the commands, run nothing
@@ -113,7 +113,7 @@ func (Matrix) RealLocal(
 	changed *float64, // share of the rows that change; 0.2 if not given
 	deleted *float64, // share of the rows that are deleted; 0.05 if not given
 	seed *int, // chooses the values; 1 if not given
-	jobs *int, // cases at once; one a processor if not given
+	jobs *int, // cases at once; one a processor and one more if not given
 	resume *bool, // take over what passed in the newest run of the same commit and rows
 	timeout *time.Duration, // end the run after this time
 	plan *bool, // print the commands, run nothing
@@ -134,7 +134,7 @@ func (Matrix) VendorLive(
 	changed *float64, // share of the rows that change; 0.2 if not given
 	deleted *float64, // share of the rows that are deleted; 0.05 if not given
 	seed *int, // chooses the values; 1 if not given
-	jobs *int, // cases at once; one a processor if not given
+	jobs *int, // cases at once; one a processor and one more if not given
 	resume *bool, // take over what passed in the newest run of the same commit and rows
 	timeout *time.Duration, // end the run after this time
 	plan *bool, // print the commands, run nothing
@@ -178,7 +178,7 @@ func (Matrix) Shard(
 	changed *float64, // share of the rows that change; 0.2 if not given
 	deleted *float64, // share of the rows that are deleted; 0.05 if not given
 	seed *int, // chooses the values; 1 if not given
-	jobs *int, // cases at once; one a processor if not given
+	jobs *int, // cases at once; one a processor and one more if not given
 	resume *bool, // take over what passed in the newest run of the same commit and rows
 	timeout *time.Duration, // end the run after this time
 	plan *bool, // print the commands, run nothing
@@ -214,7 +214,7 @@ func (Matrix) Faults(
 	only *string, // only these faults, comma-separated
 	rows *int, // rows before the change; 400 if not given
 	seed *int, // chooses the values; 1 if not given
-	jobs *int, // cases at once; one a processor if not given
+	jobs *int, // cases at once; one a processor and one more if not given
 	timeout *time.Duration, // end the run after this time
 	plan *bool, // print the commands, run nothing
 	v *bool, // show the table of a green run, too

@@ -49,7 +49,11 @@ func TestDocs(t *testing.T) {
 	for _, f := range matrix.Families() {
 		names := "none"
 		if len(f.Secrets) > 0 {
-			names = "`" + strings.Join(f.Secrets, "`, `") + "`"
+			var sets []string
+			for _, set := range f.Secrets {
+				sets = append(sets, "`"+strings.Join(set, "` and `")+"`")
+			}
+			names = strings.Join(sets, ", or ")
 		}
 		secrets.WriteString("| " + f.Name + " | " + names + " |\n")
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/dpone/dpone/engine"
@@ -455,11 +456,27 @@ func (w *work) engine(ctx context.Context, name, text string) (engine.Report, er
 		Counters: counters(report.Counters), Rows: report.Result.ExtractedRows, Receipts: report.Receipts, Seconds: took,
 	})
 	if err != nil || !report.Passed {
+		if gone := w.gone(ctx, err); gone != nil {
+			return report, fmt.Errorf("the engine's run %s: %w", name, gone)
+		}
 		w.check("engine_run_passed", false, fmt.Sprintf("%s: %s: %v", name, report.Result.ErrorCode, err), "a run that passes")
 		return report, errRed
 	}
 	w.check("engine_run_passed", true, name, "a run that passes")
 	return report, nil
+}
+
+// gone says why a run that failed tells nothing of the engine: a system does not answer any more, or the disk is full.
+func (w *work) gone(ctx context.Context, err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return err
+	}
+	for _, family := range []string{w.c.Source, w.c.Sink} {
+		if dead := w.servers[family].Alive(ctx); dead != nil {
+			return fmt.Errorf("%s does not answer any more: %w", family, dead)
+		}
+	}
+	return nil
 }
 
 func counters(c connector.Counters) map[string]int64 {

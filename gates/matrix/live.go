@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates"
@@ -88,15 +89,31 @@ func (r *run) ready(p *gates.Pass) bool {
 	return report.Ready
 }
 
+// add reports the sets of variables of a family, of which one has to be whole.
 func (report *readiness) add(p *gates.Pass, family system.Family, getenv func(string) string) {
-	for _, name := range family.Secrets {
-		present := getenv(name) != ""
-		report.Secrets = append(report.Secrets, secretPresent{Family: family.Name, Name: name, Present: present})
-		if present {
-			p.Check(evidence.Expect("matrix.secret_ready", name, true, "set", "set", ""))
-			continue
+	ready := len(family.Secrets) == 0
+	for _, set := range family.Secrets {
+		missing := 0
+		for _, name := range set {
+			present := getenv(name) != ""
+			report.Secrets = append(report.Secrets, secretPresent{Family: family.Name, Name: name, Present: present})
+			if !present {
+				missing++
+			}
 		}
+		ready = ready || missing == 0
+	}
+	var sets []string
+	for _, set := range family.Secrets {
+		sets = append(sets, strings.Join(set, " and "))
+	}
+	names := strings.Join(sets, ", or ")
+	switch {
+	case len(sets) == 0: // it needs none
+	case ready:
+		p.Check(evidence.Expect("matrix.secret_ready", family.Name, true, "set", "set", ""))
+	default:
 		report.Ready = false
-		p.Check(evidence.CouldNotTell("matrix.secret_ready", name, "set", "the variable is empty", "set "+name+" to the address of a "+family.Name+" that the matrix may write to"))
+		p.Check(evidence.CouldNotTell("matrix.secret_ready", family.Name, "set: "+names, "a variable is empty", "set "+names+" to the address of a "+family.Name+" that the matrix may write to"))
 	}
 }

@@ -40,7 +40,7 @@ type Options struct {
 	Mode      cases.Mode      `json:"run_mode"`
 	Selection cases.Selection `json:"selection"`
 	Volume    cases.Volume    `json:"volume"`
-	// Jobs is how many cases are carried out at once; one a processor if 0.
+	// Jobs is how many cases are carried out at once; [DefaultJobs] if 0.
 	Jobs int `json:"jobs"`
 	// Resume takes over the cases that passed in the newest run of the same commit, mode and volume.
 	Resume bool `json:"resume"`
@@ -54,12 +54,15 @@ type Options struct {
 	Getenv func(string) string `json:"-"`
 }
 
+// DefaultJobs is one case a processor and one more, which works while another waits for the disk.
+func DefaultJobs() int { return runtime.GOMAXPROCS(0) + 1 }
+
 func (o Options) defaults() Options {
 	if o.Mode == "" {
 		o.Mode = cases.MockContract
 	}
 	if o.Jobs <= 0 {
-		o.Jobs = runtime.GOMAXPROCS(0)
+		o.Jobs = DefaultJobs()
 	}
 	if o.Connectors == nil {
 		o.Connectors = connectors.All()

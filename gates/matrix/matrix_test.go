@@ -94,12 +94,17 @@ func TestGreen(t *testing.T) {
 }
 
 // spoilt is SQLite whose targets come back other than they are.
-func spoilt(rows func(read int, row fixture.Row) bool, change func() error) system.Family {
+func spoilt(rows func(read int, row fixture.Row) bool, change func(dir string) error) system.Family {
+	return ill(rows, change, nil)
+}
+
+// ill is SQLite that may not answer any more.
+func ill(rows func(read int, row fixture.Row) bool, change func(dir string) error, alive error) system.Family {
 	f := sqlite.Family()
 	start := f.Start
 	f.Start = func(ctx context.Context, o system.Options) (system.Server, error) {
 		s, err := start(ctx, o)
-		return spoiltServer{s, rows, change}, err
+		return spoiltServer{s, rows, change, alive}, err
 	}
 	return f
 }
@@ -107,12 +112,15 @@ func spoilt(rows func(read int, row fixture.Row) bool, change func() error) syst
 type spoiltServer struct {
 	system.Server
 	rows   func(read int, row fixture.Row) bool
-	change func() error
+	change func(dir string) error
+	alive  error
 }
+
+func (s spoiltServer) Alive(context.Context) error { return s.alive }
 
 func (s spoiltServer) Source(ctx context.Context, f *fixture.Fixture, p system.Place) (system.Source, error) {
 	source, err := s.Server.Source(ctx, f, p)
-	return spoiltSource{source, s.change}, err
+	return spoiltSource{source, p.Dir, s.change}, err
 }
 
 func (s spoiltServer) Target(ctx context.Context, f *fixture.Fixture, p system.Place) (system.Target, error) {
@@ -122,16 +130,15 @@ func (s spoiltServer) Target(ctx context.Context, f *fixture.Fixture, p system.P
 
 type spoiltSource struct {
 	system.Source
-	change func() error
+	dir    string
+	change func(dir string) error
 }
 
 func (s spoiltSource) Change(ctx context.Context) error {
-	if s.change != nil {
-		if err := s.change(); err != nil {
-			return err
-		}
+	if err := s.Source.Change(ctx); err != nil || s.change == nil {
+		return err
 	}
-	return s.Source.Change(ctx)
+	return s.change(s.dir)
 }
 
 type spoiltTarget struct {
@@ -188,7 +195,7 @@ func TestUnverified(t *testing.T) {
 		"no selection": {func(o *matrix.Options) {
 			o.Selection = cases.Selection{Sources: []string{"file"}, Sinks: []string{"file"}, Strategies: []string{"scd2"}}
 		}, "matrix.selection_empty"},
-		"dies":      {func(o *matrix.Options) { o.Families = []system.Family{spoilt(nil, func() error { return dies })} }, "matrix.case"},
+		"dies":      {func(o *matrix.Options) { o.Families = []system.Family{spoilt(nil, func(string) error { return dies })} }, "matrix.case"},
 		"no family": {func(o *matrix.Options) { o.Families = []system.Family{} }, "matrix.case"},
 		"cannot be had": {func(o *matrix.Options) {
 			o.Families = []system.Family{{Name: "sqlite", Start: func(context.Context, system.Options) (system.Server, error) { return nil, system.ErrUnavailable }}}
@@ -204,6 +211,28 @@ func TestUnverified(t *testing.T) {
 			assert.Assert(t, len(found) > 0 && found[0].Verdict == evidence.Unverified && found[0].Reason != "", "%+v", checks(outcome))
 		})
 	}
+}
+
+// destroy takes the databases of a case away, so that the engine fails.
+func destroy(dir string) error {
+	found, err := filepath.Glob(filepath.Join(dir, "*.db"))
+	if err != nil || len(found) == 0 {
+		return errors.New("no database was found")
+	}
+	for _, path := range found {
+		err = errors.Join(err, os.Remove(path), os.MkdirAll(path, 0o700))
+	}
+	return err
+}
+
+// TestEngineFails is red when the systems are well: then the engine is to blame.
+func TestEngineFails(t *testing.T) {
+	t.Parallel()
+	o := small("sqlite_to_sqlite__full_refresh")
+	o.Families = []system.Family{spoilt(nil, destroy)}
+	outcome := gatetest.Run(t, matrix.Gate(o), gates.Options{Root: repository(t)})
+	assert.Equal(t, outcome.Record.Verdict, evidence.Fail)
+	assert.Equal(t, len(checks(outcome)["matrix.engine_run_passed"]), 1, "%+v", checks(outcome))
 }
 
 // TestMisuse names the flag, the value and what would be right.
@@ -293,7 +322,7 @@ func TestResume(t *testing.T) {
 	var changes atomic.Int32
 	o := small(ids...)
 	o.Jobs = 1
-	o.Families = []system.Family{spoilt(nil, func() error {
+	o.Families = []system.Family{spoilt(nil, func(string) error {
 		if changes.Add(1) == 2 {
 			stop()
 			return context.Canceled

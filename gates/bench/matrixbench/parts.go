@@ -12,6 +12,7 @@ import (
 
 	"github.com/dpone/dpone/engine/manifest"
 	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/gates/matrix"
 	"github.com/dpone/dpone/gates/matrix/cases"
 	"github.com/dpone/dpone/gates/matrix/shard"
 )
@@ -27,8 +28,6 @@ const (
 )
 
 const (
-	// jobs is how many cases are carried out at once where the whole matrix is.
-	jobs = 2
 	// shards are that many processes at once, on at least minProcessors processors.
 	shards        = 4
 	minProcessors = 2
@@ -68,7 +67,7 @@ func contract(ctx context.Context, l *lab) error {
 	all := l.ids(every)
 	for round := range l.opts.Rounds {
 		l.progress(round, "all cases")
-		answers, s, err := l.whole(ctx, "contract", cases.MockContract, l.opts.rows(), jobs, all)
+		answers, s, err := l.whole(ctx, "contract", cases.MockContract, l.opts.rows(), matrix.DefaultJobs(), all)
 		if err != nil {
 			return err
 		}
@@ -80,7 +79,7 @@ func contract(ctx context.Context, l *lab) error {
 	l.memory("contract", side)
 	each := side.Seconds / float64(len(all))
 	l.note("%d cases, %.0f ms a case of the wall time with %d at once. The original takes %.0f ms a case, in which no row is moved: it simulates. No limit, since the work is not the same.",
-		len(all), each*1e3, jobs, originalCase*1e3)
+		len(all), each*1e3, matrix.DefaultJobs(), originalCase*1e3)
 	return nil
 }
 
@@ -99,7 +98,7 @@ func local(ctx context.Context, l *lab) error {
 	all := l.ids(every)
 	for round := range l.opts.Rounds {
 		l.progress(round, "all cases")
-		answers, s, err := l.carry(ctx, "local", cases.MockLocal, l.opts.rows(), jobs, all)
+		answers, s, err := l.carry(ctx, "local", cases.MockLocal, l.opts.rows(), matrix.DefaultJobs(), all)
 		if err != nil {
 			return err
 		}

@@ -16,8 +16,8 @@ type Family struct {
 	Name string
 	// Start brings up what the cases of a run share. ErrUnavailable says that it cannot be had here.
 	Start func(context.Context, Options) (Server, error)
-	// Secrets are the variables that vendor_live needs, by name.
-	Secrets []string
+	// Secrets are the sets of variables of which vendor_live needs one, by name.
+	Secrets [][]string
 	// Declared are the two sides of a manifest as a user would write them, with no system behind them.
 	Declared struct{ Source, Sink Fragment }
 }
@@ -47,6 +47,8 @@ type Facts struct {
 // Server is a family that is up. Its methods are safe for use by several goroutines.
 type Server interface {
 	Facts() Facts
+	// Alive is an error when the system does not answer any more: what failed on it then says nothing of the engine.
+	Alive(context.Context) error
 	// Source lays out a source that holds the rows of feed.
 	Source(ctx context.Context, f *fixture.Fixture, p Place) (Source, error)
 	// Target makes room for a target, which is not there yet.

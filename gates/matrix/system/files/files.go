@@ -133,6 +133,9 @@ func start(_ context.Context, o system.Options) (system.Server, error) {
 	return &server{dir: o.Scratch, templates: map[templateKey]*template{}}, nil
 }
 
+// Alive is always so: there is no server.
+func (s *server) Alive(context.Context) error { return nil }
+
 func (s *server) Facts() system.Facts {
 	return system.Facts{Family: family, System: "files", Version: "CSV (RFC 4180), JSON Lines, Parquet 2; gzip, zstd"}
 }

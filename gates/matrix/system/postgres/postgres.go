@@ -27,7 +27,7 @@ const (
 
 // Family is PostgreSQL.
 func Family() system.Family {
-	f := system.Family{Name: family, Start: start, Secrets: []string{bothDSN}}
+	f := system.Family{Name: family, Start: start, Secrets: [][]string{{bothDSN}, {sourceDSN, sinkDSN}}}
 	f.Declared.Source = fragment("env:SOURCE_DSN", "shop")
 	f.Declared.Sink = fragment("env:SINK_DSN", "warehouse")
 	f.Declared.Sink.State = "dpone"
@@ -46,6 +46,12 @@ type server struct {
 	local        *pgserver.Server // nil when the servers are the caller's
 	source, sink *endpoint
 	facts        system.Facts
+}
+
+// Alive asks both sides.
+func (s *server) Alive(ctx context.Context) error {
+	_, err := s.ask(ctx)
+	return err
 }
 
 func start(ctx context.Context, o system.Options) (_ system.Server, err error) {

@@ -81,6 +81,9 @@ func start(ctx context.Context, o system.Options) (system.Server, error) {
 	return s, nil
 }
 
+// Alive is always so: there is no server.
+func (s *server) Alive(context.Context) error { return nil }
+
 func (s *server) Facts() system.Facts {
 	return system.Facts{Family: family, System: "SQLite", Version: s.version}
 }
