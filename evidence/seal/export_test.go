@@ -1,0 +1,7 @@
+package seal
+
+// Portable makes the options keep to what every system has.
+func Portable(o Options) Options {
+	o.portable = true
+	return o
+}
