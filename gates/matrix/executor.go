@@ -27,7 +27,7 @@ type Executor struct {
 	scratch    string
 	root       string
 	turn       sync.RWMutex
-	crash      func(ctx context.Context, dir, manifest string, point connector.Point) (reached bool, err error)
+	crash      func(ctx context.Context, id string) (connector.Point, error)
 }
 
 // Setup is what an executor works with.
@@ -42,8 +42,9 @@ type Setup struct {
 	Scratch, Root string
 	Getenv        func(string) string
 	Log           func(string)
-	// Crash runs the engine on a manifest in a process of its own and kills it at the point; for real_local.
-	Crash func(ctx context.Context, dir, manifest string, point connector.Point) (reached bool, err error)
+	// Crash runs the engine on load.yaml in the folder of a case below Scratch, in a process of its own, kills it, and says
+	// at which point; empty when the run was over before. For real_local.
+	Crash func(ctx context.Context, id string) (connector.Point, error)
 }
 
 // standIn is the embedded family that stands in for servers in mock_contract.

@@ -184,8 +184,14 @@ func buildWorker() proc.Command {
 	return proc.Command{Name: "go", Args: []string{"build", "-trimpath", "-o", worker, "./gates/matrix/worker"}, Env: []string{"CGO_ENABLED=0"}}
 }
 
-func crashCommand(id string, point connector.Point) proc.Command {
-	return proc.Command{Name: worker, Args: []string{"crash", "$SCRATCH/" + id + "/load.yaml", string(point)}}
+// crashCommand kills the engine in the load of a case, at a point that depends on the case alone.
+func crashCommand(id string) proc.Command {
+	points := connector.Points()
+	at := 0
+	for _, b := range []byte(id) {
+		at = (at*31 + int(b)) % len(points)
+	}
+	return proc.Command{Name: worker, Args: []string{"crash", "$SCRATCH/" + id + "/load.yaml", string(points[at])}}
 }
 
 func (r *run) commands() []proc.Command {
@@ -194,9 +200,7 @@ func (r *run) commands() []proc.Command {
 	}
 	all := []proc.Command{buildWorker()}
 	for _, c := range r.selected {
-		for _, point := range connector.Points() {
-			all = append(all, crashCommand(c.ID, point))
-		}
+		all = append(all, crashCommand(c.ID))
 	}
 	return all
 }
@@ -235,16 +239,16 @@ func (r *run) run(ctx context.Context, p *gates.Pass) (err error) {
 		if _, err := p.Exec(ctx, buildWorker(), proc.Options{}); err != nil {
 			return err
 		}
-		setup.Crash = func(ctx context.Context, dir, _ string, point connector.Point) (bool, error) {
-			_, err := p.Exec(ctx, crashCommand(path.Base(dir), point), proc.Options{})
+		setup.Crash = func(ctx context.Context, id string) (connector.Point, error) {
+			done, err := p.Exec(ctx, crashCommand(id), proc.Options{Capture: 1 << 10})
 			if ctx.Err() != nil {
-				return false, context.Cause(ctx)
+				return "", context.Cause(ctx)
 			}
 			var ended *exec.ExitError
 			if errors.As(err, &ended) && !ended.Exited() {
-				return true, nil
+				return connector.Point(strings.TrimSpace(string(done.Stdout))), nil
 			}
-			return false, err
+			return "", err
 		}
 	}
 	p.Progress(0, len(r.selected), "starting systems")

@@ -3,7 +3,7 @@
 // load.
 //
 //	worker cases <request.json>             one JSON line a case on standard output
-//	worker crash <manifest> <point>         ends by SIGKILL at the point, and with 0 when the run does not pass it
+//	worker crash <manifest> <point>         prints the first point from this one on that the run passes, and ends by SIGKILL there
 package main
 
 import (
@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case len(args) == 2 && args[0] == "cases":
 		return execute(ctx, args[1], out)
 	case len(args) == 3 && args[0] == "crash":
-		return crash(ctx, args[1], connector.Point(args[2]))
+		return crash(ctx, args[1], connector.Point(args[2]), out)
 	}
 	return errors.New("usage: worker cases <request.json>, or worker crash <manifest> <point>")
 }
@@ -107,16 +107,26 @@ func execute(ctx context.Context, path string, out io.Writer) (err error) {
 	return err
 }
 
-// crash runs the engine and kills the process at the point. That the run fails is not this program's affair.
-func crash(ctx context.Context, path string, point connector.Point) error {
+// crash runs the engine and kills the process at the first point that the run passes from the given one on: not
+// every load is long enough to have a middle. That a run fails is not this program's affair.
+func crash(ctx context.Context, path string, point connector.Point, out io.Writer) error {
+	points := connector.Points()
+	from := slices.Index(points, point)
+	if from < 0 {
+		return fmt.Errorf("there is no point %q; there are %v", point, points)
+	}
 	m, err := manifest.Read(path)
 	if err != nil {
 		return err
 	}
 	_, err = engine.Run(ctx, m, engine.Options{Connectors: connectors.All(), At: func(_ context.Context, p connector.Point) error {
-		if p == point {
-			kill()
+		if slices.Index(points, p) < from {
+			return nil
 		}
+		if _, err := fmt.Fprintln(out, p); err != nil {
+			return err
+		}
+		kill()
 		return nil
 	}})
 	if err != nil {

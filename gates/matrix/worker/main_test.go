@@ -8,10 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
 
+	"github.com/dpone/dpone/engine/connector"
 	"github.com/dpone/dpone/evidence"
 )
 
@@ -49,19 +52,20 @@ func TestCases(t *testing.T) {
 	assert.ErrorContains(t, run(t.Context(), []string{"crash"}, &out), "usage")
 }
 
-// TestCrash kills the process at a point that the run passes, and ends at one that it does not.
+// TestCrash kills the process at a point that the run passes, and says at which one.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	assert.NilError(t, os.CopyFS(dir, os.DirFS("../../../docs/examples/csv-to-sqlite")))
 	manifest := filepath.Join(dir, "manifest.yaml")
-	for point, killed := range map[string]bool{"before_commit": true, "nowhere": false} {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "crash", manifest, point)
+	for _, point := range connector.Points()[:3] {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "crash", manifest, string(point))
 		cmd.Env = append(os.Environ(), "DPONE_TEST_WORKER=1")
-		err := cmd.Run()
+		said, err := cmd.Output()
 		var ended *exec.ExitError
-		assert.Equal(t, errors.As(err, &ended) && !ended.Exited(), killed, "%s: %v", point, err)
+		assert.Assert(t, errors.As(err, &ended) && !ended.Exited(), "%s: %v", point, err)
+		assert.Assert(t, slices.Contains(connector.Points(), connector.Point(strings.TrimSpace(string(said)))), "%s: %q", point, said)
 	}
-	assert.NilError(t, run(t.Context(), []string{"crash", manifest, "nowhere"}, nil), "that a run has nothing to do is no affair of this program")
-	assert.Assert(t, run(t.Context(), []string{"crash", filepath.Join(dir, "none.yaml"), "nowhere"}, nil) != nil)
+	assert.ErrorContains(t, run(t.Context(), []string{"crash", manifest, "nowhere"}, nil), "there is no point")
+	assert.Assert(t, run(t.Context(), []string{"crash", filepath.Join(dir, "none.yaml"), "mid_copy"}, nil) != nil)
 }
