@@ -13,6 +13,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"github.com/dpone/dpone/engine"
 	"github.com/dpone/dpone/engine/connector"
 	"github.com/dpone/dpone/engine/connectors"
 	"github.com/dpone/dpone/engine/manifest"
@@ -22,6 +23,7 @@ import (
 	"github.com/dpone/dpone/gates/gatetest"
 	"github.com/dpone/dpone/gates/matrix"
 	"github.com/dpone/dpone/gates/matrix/cases"
+	"github.com/dpone/dpone/gates/matrix/compare"
 	"github.com/dpone/dpone/gates/matrix/fixture"
 	"github.com/dpone/dpone/gates/matrix/result"
 	"github.com/dpone/dpone/gates/matrix/shard"
@@ -233,6 +235,53 @@ func TestEngineFails(t *testing.T) {
 	outcome := gatetest.Run(t, matrix.Gate(o), gates.Options{Root: repository(t)})
 	assert.Equal(t, outcome.Record.Verdict, evidence.Fail)
 	assert.Equal(t, len(checks(outcome)["matrix.engine_run_passed"]), 1, "%+v", checks(outcome))
+}
+
+// TestCrash ends a run of the engine in the middle of the load, and holds that the load which follows gives the same rows.
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"sqlite_to_sqlite__backfill", "sqlite_to_file__incremental_append"} {
+		for _, point := range []connector.Point{connector.BeforeCommit, connector.AfterCommit, ""} {
+			t.Run(id+" "+string(point), func(t *testing.T) {
+				t.Parallel()
+				registry, err := cases.Registry(connectors.All())
+				assert.NilError(t, err)
+				selected, err := cases.Select(registry, cases.Selection{CaseIDs: []string{id}})
+				assert.NilError(t, err)
+				scratch := t.TempDir()
+				e, err := matrix.Start(t.Context(), matrix.Setup{
+					Mode: cases.RealLocal, Connectors: connectors.All(), Families: matrix.Families(), Volume: small().Volume,
+					Scratch: scratch, Root: repository(t), Getenv: nothing, Log: func(string) {},
+					Crash: func(ctx context.Context, id string) (connector.Point, error) {
+						m, err := manifest.Read(filepath.Join(scratch, id, "load.yaml"))
+						if err != nil {
+							return "", err
+						}
+						_, err = engine.Run(ctx, m, engine.Options{Connectors: connectors.All(), At: func(_ context.Context, p connector.Point) error {
+							if p == point {
+								return errors.New("this is where it ends")
+							}
+							return nil
+						}})
+						assert.Equal(t, err != nil, point != "", "%v", err)
+						return point, nil
+					},
+				}, selected)
+				assert.NilError(t, err)
+				defer func() { assert.NilError(t, e.Close(context.Background())) }()
+				r := e.Run(t.Context(), selected[0])
+				if point == "" {
+					assert.Equal(t, r.Verdict(), evidence.Unverified)
+					assert.Assert(t, strings.Contains(r.Problem, "no point"), r.Problem)
+					return
+				}
+				assert.Equal(t, r.Verdict(), evidence.Pass, "%s: %+v", r.Problem, r.Checks)
+				assert.Assert(t, slices.ContainsFunc(r.Checks, func(c compare.Check) bool {
+					return c.Code == "crash_recovered" && strings.Contains(c.Observed, string(point))
+				}), "%+v", r.Checks)
+			})
+		}
+	}
 }
 
 // TestMisuse names the flag, the value and what would be right.
