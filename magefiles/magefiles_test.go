@@ -15,10 +15,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/magefile/mage/mg"
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/golden"
 
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/archive"
 	"github.com/dpone/dpone/gates/bench"
 	"github.com/dpone/dpone/gates/bench/matrixbench"
 	"github.com/dpone/dpone/gates/bench/speed"
@@ -108,10 +110,13 @@ func TestEveryTargetPlans(t *testing.T) {
 		"matrix:mockContract": Matrix.MockContract, "matrix:mockLocal": Matrix.MockLocal, "matrix:realLocal": Matrix.RealLocal, "matrix:vendorLive": Matrix.VendorLive,
 		"matrix:faults": Matrix.Faults,
 	}
-	elsewhere := []string{"run", "run:validate", "matrix:list", "matrix:plan", "matrix:shard", "matrix:merge"}
+	elsewhere := []string{
+		"run", "run:validate", "matrix:list", "matrix:plan", "matrix:shard", "matrix:merge",
+		"evidence:index", "evidence:chain", "evidence:log", "evidence:prove", "evidence:verify", "evidence:keygen",
+	}
 	for _, tg := range targets(t) {
 		if slices.Contains(elsewhere, tg.Name) {
-			continue // see TestRunTargets and TestMatrixTargets
+			continue // see TestRunTargets, TestMatrixTargets and TestEvidenceTargets
 		}
 		fn := reflect.ValueOf(calls[tg.Name])
 		assert.Assert(t, fn.IsValid(), "%s is not called here", tg.Name)
@@ -176,6 +181,43 @@ func TestMatrixTargets(t *testing.T) {
 	} {
 		var usage *gates.UsageError
 		assert.Assert(t, errors.As(err, &usage), "%s: %v", name, err)
+	}
+}
+
+// TestEvidenceTargets calls the targets that look after evidence, which are no gates.
+func TestEvidenceTargets(t *testing.T) {
+	t.Setenv("DPONE_ARTIFACTS", t.TempDir())
+	t.Setenv(archive.EnvLogKey, "")
+	t.Setenv(archive.EnvLogVerifier, "")
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	assert.NilError(t, err)
+	defer null.Close()
+	stdout := os.Stdout
+	os.Stdout = null
+	defer func() { os.Stdout = stdout }()
+	ctx, root, name, run := context.Background(), t.TempDir(), "example.com/log", "ci/none"
+	assert.NilError(t, os.WriteFile(filepath.Join(root, "a.txt"), []byte("a"), 0o644))
+	key, proof, adopt, format := filepath.Join(t.TempDir(), "key"), filepath.Join(t.TempDir(), "proof"), true, "yaml"
+	e := Evidence{}
+	assert.NilError(t, e.Index(ctx, &root, nil))
+	assert.NilError(t, e.Keygen(ctx, &name, &key, nil))
+	for name, c := range map[string]struct {
+		err    error
+		status int
+	}{
+		"chain":                 {e.Chain(ctx, &root, nil, &adopt, nil), 1}, // it has no record
+		"verify":                {e.Verify(ctx, &root, nil, nil), 1},
+		"log":                   {e.Log(ctx, nil, nil), 3},
+		"prove":                 {e.Prove(ctx, &run, nil, &proof, nil), 3},
+		"index without root":    {e.Index(ctx, nil, nil), 2},
+		"chain without root":    {e.Chain(ctx, nil, nil, nil, nil), 2},
+		"log in a wrong format": {e.Log(ctx, nil, &format), 2},
+		"prove without a run":   {e.Prove(ctx, nil, nil, &proof, nil), 2},
+		"verify without root":   {e.Verify(ctx, nil, nil, nil), 2},
+		"keygen without a name": {e.Keygen(ctx, nil, &key, nil), 2},
+	} {
+		// As mage does: the error itself, not one in its chain.
+		assert.Equal(t, mg.ExitStatus(c.err), c.status, "%s: %v", name, c.err)
 	}
 }
 

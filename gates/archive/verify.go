@@ -1,0 +1,255 @@
+package archive
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/evidence/tlog"
+)
+
+// Verify checks the folder Root from its bytes: every file against the index,
+// the record against its own digest, the digest of the index against the log,
+// and the log against itself, what was seen of it, and its key. All problems
+// are found in one pass. Where the folder lies does not matter.
+func Verify(ctx context.Context, o Options) error {
+	const command = "evidence:verify"
+	o, err := o.prepare(command, "root", o.Root)
+	if err != nil {
+		return err
+	}
+	verifier, err := o.verifier(command)
+	if err != nil {
+		return err
+	}
+	r := newResult(command, o.Root)
+	if r.isFolder(o.Root) {
+		r.verify(ctx, o, verifier)
+	}
+	return r.finish(o)
+}
+
+func (r *Result) verify(ctx context.Context, o Options, verifier note.Verifier) {
+	index := r.verifyFiles(ctx, o.Root)
+	var record *evidence.Record
+	var digest string
+	if index != nil {
+		record, digest = r.readRecord(o.Root, *index)
+	} else {
+		r.check("record", evidence.Unverified, "not looked at, because the files are not what was sealed")
+	}
+	l := r.readLog(ctx, o, verifier)
+	if l == nil {
+		r.check("entry", evidence.Unverified, "not shown: no log that could hold it")
+		return
+	}
+	defer letGo(l)
+	r.entry(ctx, l, record, digest)
+	r.trust(l.Checkpoint(), verifier, true)
+}
+
+// entry holds the index against the log, as far as there is one.
+func (r *Result) entry(ctx context.Context, l *tlog.Log, record *evidence.Record, digest string) {
+	if r.Sealed == nil {
+		r.check("entry", evidence.Unverified, "not looked for, because there is no index")
+		return
+	}
+	run := ""
+	if record != nil {
+		run = record.Volatile.Run
+	}
+	place, ok := r.find(ctx, l, r.Sealed.SHA256, run)
+	switch {
+	case !ok:
+		r.check("entry", evidence.Fail, "the log does not have this index")
+	case place == nil:
+		r.check("entry", evidence.Unverified, "the log does not have this index, so it may have been made at any time by anybody")
+		r.unverified(CodeUnlogged, "the log has no entry with the index sha256:%s; mage evidence:chain -root=DIR appends it", r.Sealed.SHA256)
+	case record == nil:
+		r.Entry = place
+		r.check("entry", evidence.Pass, "entry %d of the log has this index; the files are not those of it", place.Number)
+	case !r.agrees(*place, record, digest):
+		r.Entry = place
+		r.check("entry", evidence.Fail, "entry %d of the log has this index and says something else than the record", place.Number)
+	default:
+		r.Entry = place
+		r.check("entry", evidence.Pass, "entry %d of the log, %s", place.Number, place.Run)
+	}
+}
+
+// Prove writes the proof that the log has the entry of Run to File, and the
+// entry itself, byte for byte, to File.entry. With both, and the verifier key
+// where the log is signed, [tlog.VerifyProof] needs nothing else.
+func Prove(ctx context.Context, o Options) error {
+	const command = "evidence:prove"
+	o, err := o.prepare(command, "run", o.Run, "out", o.File)
+	if err != nil {
+		return err
+	}
+	verifier, err := o.verifier(command)
+	if err != nil {
+		return err
+	}
+	if inside(o.Log, o.File) {
+		return usage(command, "-out=%s lies in the log, which holds nothing but itself", o.File)
+	}
+	files := []newFile{{o.File + ".entry", nil, 0o644}, {o.File, nil, 0o644}}
+	if err := free(command, files); err != nil {
+		return err
+	}
+	r := newResult(command, "")
+	l := r.readLog(ctx, o, verifier)
+	if l == nil {
+		return r.finish(o)
+	}
+	defer letGo(l)
+	r.trust(l.Checkpoint(), verifier, verifier != nil)
+	var found []Place
+	r.each(ctx, l, func(p Place, raw []byte) bool {
+		if p.Run == o.Run || runName(p.Run) == o.Run {
+			found = append(found, p)
+			files[0].content = append([]byte{}, raw...)
+		}
+		return true
+	})
+	switch {
+	case len(r.Problems) > 0:
+		return r.finish(o)
+	case len(found) == 0:
+		r.unverified(CodeUnlogged, "the log has no entry of the run %s", o.Run)
+		return r.finish(o)
+	case len(found) > 1:
+		return usage(command, "-run=%s: the log has it more than once, as %s at entry %d and %s at entry %d", o.Run, found[0].Run, found[0].Number, found[1].Run, found[1].Number)
+	case len(r.Unverified) > 0:
+		return r.finish(o)
+	}
+	proof, err := l.WriteProof(found[0].Number)
+	if err == nil {
+		_, err = tlog.VerifyProof(proof, files[0].content, verifier)
+	}
+	if err != nil {
+		r.logError(err)
+		return r.finish(o)
+	}
+	files[1].content = proof
+	if err := writeNew(command, files); err != nil {
+		return err
+	}
+	r.Entry = &found[0]
+	r.Written = []string{files[1].path, files[0].path}
+	r.check("proof", evidence.Pass, "entry %d of %d, %s, in %s; the entry in %s", found[0].Number, r.Log.Size, found[0].Run, files[1].path, files[0].path)
+	return r.finish(o)
+}
+
+// Keygen makes the key pair of a log with a name: the signer key goes to File,
+// which only its owner may read, the verifier key to File.pub and the output.
+func Keygen(_ context.Context, o Options) error {
+	const command = "evidence:keygen"
+	o, err := o.prepare(command, "name", o.Name, "out", o.File)
+	if err != nil {
+		return err
+	}
+	// The name becomes the first line of each checkpoint; the root is that of no entry.
+	probe := o.Name + "\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
+	if _, err := tlog.ParseCheckpoint([]byte(probe), nil); err != nil || clean(o.Name) != o.Name {
+		return usage(command, "-name=%q: give a name without spaces and plus signs, such as example.com/evidence", o.Name)
+	}
+	files := []newFile{{o.File + ".pub", nil, 0o644}, {o.File, nil, 0o600}}
+	if err := free(command, files); err != nil {
+		return err
+	}
+	secret, public, err := note.GenerateKey(rand.Reader, o.Name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", command, err)
+	}
+	files[0].content, files[1].content = []byte(public+"\n"), []byte(secret+"\n")
+	if err := writeNew(command, files); err != nil {
+		return err
+	}
+	r := newResult(command, "")
+	r.Verifier = public
+	r.Written = []string{files[1].path, files[0].path}
+	r.check("keys", evidence.Pass, "signer key (secret, for %s) in %s; verifier key (for %s) in %s", EnvLogKey, files[1].path, EnvLogVerifier, files[0].path)
+	return r.finish(o)
+}
+
+// newFile is a file that must not be there yet.
+type newFile struct {
+	path    string
+	content []byte
+	mode    os.FileMode
+}
+
+// free refuses to write over what is there.
+func free(command string, files []newFile) error {
+	for _, f := range files {
+		switch _, err := os.Lstat(f.path); {
+		case err == nil:
+			return usage(command, "%s is there already and is not written over", f.path)
+		case !errors.Is(err, fs.ErrNotExist):
+			return usage(command, "%v", err)
+		}
+	}
+	return nil
+}
+
+// writeNew writes all files or none, each whole. The last one counts: it is
+// there only when the others are.
+func writeNew(command string, files []newFile) error {
+	for i, f := range files {
+		if err := f.write(); err != nil {
+			for _, done := range files[:i] {
+				// The first error is the one to tell.
+				_ = os.Remove(done.path)
+			}
+			if errors.Is(err, fs.ErrExist) {
+				return usage(command, "%s is there already and is not written over", f.path)
+			}
+			return fmt.Errorf("%s: write %s: %w", command, f.path, err)
+		}
+	}
+	return nil
+}
+
+func (f newFile) write() (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(f.path), ".tmp-") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(tmp.Name())) }()
+	defer tmp.Close()
+	if _, err := tmp.Write(f.content); err != nil {
+		return err
+	}
+	if err := tmp.Chmod(f.mode); err != nil {
+		return err
+	}
+	if err := tmp.Sync(); err != nil {
+		return err
+	}
+	// A rename would write over a file that came meanwhile; a link does not.
+	return os.Link(tmp.Name(), f.path)
+}
+
+// inside says whether a file lies in a folder, through links.
+func inside(dir, file string) bool {
+	folder, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return false // not there, so nothing is in it
+	}
+	parent, err := filepath.EvalSymlinks(filepath.Dir(file))
+	if err != nil {
+		return false // not there, so nothing is written
+	}
+	folder, errA := filepath.Abs(folder)
+	parent, errB := filepath.Abs(parent)
+	rel, err := filepath.Rel(folder, parent)
+	return errA == nil && errB == nil && err == nil && filepath.IsLocal(rel)
+}

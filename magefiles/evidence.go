@@ -1,0 +1,90 @@
+//go:build mage
+
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/magefile/mage/mg"
+
+	"github.com/dpone/dpone/gates/archive"
+	"github.com/dpone/dpone/gates/target"
+)
+
+// Evidence seals what runs leave behind, logs it, proves it and checks it.
+type Evidence mg.Namespace
+
+// evidenceOptions are those that every target has. Secrets come from the environment alone.
+func evidenceOptions(root, log, format *string) archive.Options {
+	return archive.Options{
+		Root: value(root), Log: value(log), Format: value(format),
+		Artifacts: os.Getenv(target.EnvArtifacts), Stdout: os.Stdout, Getenv: os.Getenv,
+	}
+}
+
+// Index seals a folder: index.json over every file; one that is sealed already is checked and left as it is.
+func (Evidence) Index(
+	ctx context.Context,
+	root *string, // folder to seal
+	format *string, // text, or json
+) error {
+	return archive.Index(ctx, evidenceOptions(root, nil, format))
+}
+
+// Chain verifies a sealed run folder and appends it to the log, signed if DPONE_LOG_KEY is set.
+func (Evidence) Chain(
+	ctx context.Context,
+	root *string, // sealed folder of a run
+	log *string, // folder of the log; evidence_log among the artifacts if not given
+	adopt *bool, // sign a log that was unsigned so far
+	format *string, // text, or json
+) error {
+	o := evidenceOptions(root, log, format)
+	o.Adopt = value(adopt)
+	return archive.Chain(ctx, o)
+}
+
+// Log checks the whole log and lists its entries.
+func (Evidence) Log(
+	ctx context.Context,
+	log *string, // folder of the log; evidence_log among the artifacts if not given
+	format *string, // text, or json
+) error {
+	return archive.List(ctx, evidenceOptions(nil, log, format))
+}
+
+// Prove writes the proof that a run is in the log, in a file that verifies alone.
+func (Evidence) Prove(
+	ctx context.Context,
+	run *string, // name of the run, as evidence:log shows it
+	log *string, // folder of the log; evidence_log among the artifacts if not given
+	out *string, // file to write, by custom *.tlog-proof; the entry goes beside it
+	format *string, // text, or json
+) error {
+	o := evidenceOptions(nil, log, format)
+	o.Run, o.File = value(run), value(out)
+	return archive.Prove(ctx, o)
+}
+
+// Verify checks a sealed run folder and its place in the log, offline, and says what was shown and what was not.
+func (Evidence) Verify(
+	ctx context.Context,
+	root *string, // sealed folder of a run, wherever it lies
+	log *string, // folder of the log; evidence_log among the artifacts if not given
+	format *string, // text, or json
+) error {
+	return archive.Verify(ctx, evidenceOptions(root, log, format))
+}
+
+// Keygen makes the key pair of a log: a signer key that is secret, and a verifier key for everybody.
+func (Evidence) Keygen(
+	ctx context.Context,
+	name *string, // name of the log, such as example.com/evidence
+	out *string, // file of the signer key; the verifier key goes beside it, as .pub
+	format *string, // text, or json
+) error {
+	o := evidenceOptions(nil, nil, format)
+	o.Name, o.File = value(name), value(out)
+	return archive.Keygen(ctx, o)
+}
