@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dpone/dpone/engine/batch"
@@ -75,6 +76,9 @@ type run struct {
 	phase    string
 	phaseAt  time.Time
 	moved    int64
+
+	// telling guards what source and sink may say while both are at work: warnings and progress.
+	telling sync.Mutex
 }
 
 // Run moves what the manifest says. The report is complete whether or not there is
@@ -112,6 +116,8 @@ func newRun(m *manifest.Manifest, opts Options) *run {
 		Secret: r.secrets.resolve,
 		Dir:    dir,
 		Warn: func(text string) {
+			r.telling.Lock()
+			defer r.telling.Unlock()
 			if len(r.report.Warnings) < reportLimit {
 				r.report.Warnings = append(r.report.Warnings, r.secrets.redact(text))
 			}
@@ -185,6 +191,8 @@ func (r *run) enter(phase string) {
 }
 
 func (r *run) progress(rows int64) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
 	r.moved = rows
 	if r.opts.Progress != nil {
 		r.opts.Progress(Progress{Phase: r.phase, Window: r.report.Window.ID, Rows: rows})

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -239,16 +240,47 @@ func (r *run) move(ctx context.Context, tx connector.Tx, snap connector.Snapshot
 	return r.closeStage(ctx, stage, reader)
 }
 
+// batches moves rows through two batches: while one is written, the next is read.
 func (r *run) batches(ctx context.Context, stage connector.Stage, reader connector.Reader, columns batch.Schema, builder *digest.Builder) error {
-	rows := int64(0)
-	for b := batch.New(columns); ; {
-		err := reader.Next(ctx, b)
-		if errors.Is(err, io.EOF) {
+	free, full := make(chan *batch.Batch, 2), make(chan *batch.Batch)
+	free <- batch.New(columns)
+	free <- batch.New(columns)
+	quit, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer close(full)
+		ended <- read(ctx, reader, free, full, quit)
+	}()
+	err := r.write(ctx, stage, builder, full, free)
+	close(quit)
+	return cmp.Or(err, <-ended) // the reader belongs to nobody else before it has ended
+}
+
+// read fills batches until the rows end, or nobody wants any more.
+func read(ctx context.Context, reader connector.Reader, free <-chan *batch.Batch, full chan<- *batch.Batch, quit <-chan struct{}) error {
+	for {
+		select {
+		case <-quit:
 			return nil
+		case b := <-free:
+			err := reader.Next(ctx, b)
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			select {
+			case <-quit:
+				return nil
+			case full <- b:
+			}
 		}
-		if err != nil {
-			return err
-		}
+	}
+}
+
+func (r *run) write(ctx context.Context, stage connector.Stage, builder *digest.Builder, full <-chan *batch.Batch, free chan<- *batch.Batch) error {
+	rows := int64(0)
+	for b := range full {
 		if builder != nil {
 			if err := builder.AddBatch(b); err != nil {
 				return err
@@ -259,7 +291,9 @@ func (r *run) batches(ctx context.Context, stage connector.Stage, reader connect
 		}
 		rows += int64(b.Rows())
 		r.progress(rows)
+		free <- b
 	}
+	return nil
 }
 
 // closeStage ends the writing and holds both counts against each other.

@@ -17,7 +17,7 @@ import (
 const (
 	defaultBatchRows = 8192
 	// batchBytes is the size at which a batch is handed on before it is full.
-	batchBytes = 4 << 20
+	batchBytes = 2 << 20
 )
 
 // condition keeps rows by the values of its columns.

@@ -366,7 +366,7 @@ type reader struct {
 }
 
 // batchBytes ends a batch before its number of rows when its rows are long.
-const batchBytes = 4 << 20
+const batchBytes = 2 << 20
 
 func (r *reader) Next(ctx context.Context, b *batch.Batch) error {
 	b.Reset()

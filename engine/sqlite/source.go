@@ -22,7 +22,7 @@ import (
 const (
 	batchRows = 8192
 	// batchBytes ends a batch before its number of rows when its rows are long.
-	batchBytes = 4 << 20
+	batchBytes = 2 << 20
 	// snapshotWait is how long a writer that is just committing is waited for.
 	snapshotWait = time.Minute
 )

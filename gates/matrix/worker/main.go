@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case len(args) == 2 && args[0] == "cases":
 		return execute(ctx, args[1], out)
 	case len(args) == 3 && args[0] == "crash":
-		return crash(ctx, args[1], connector.Point(args[2]), out)
+		return crash(ctx, args[1], connector.Point(args[2]), out, kill)
 	}
 	return errors.New("usage: worker cases <request.json>, or worker crash <manifest> <point>")
 }
@@ -109,7 +109,7 @@ func execute(ctx context.Context, path string, out io.Writer) (err error) {
 
 // crash runs the engine and kills the process at the first point that the run passes from the given one on: not
 // every load is long enough to have a middle. That a run fails is not this program's affair.
-func crash(ctx context.Context, path string, point connector.Point, out io.Writer) error {
+func crash(ctx context.Context, path string, point connector.Point, out io.Writer, kill func()) error {
 	points := connector.Points()
 	from := slices.Index(points, point)
 	if from < 0 {

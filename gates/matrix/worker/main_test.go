@@ -66,6 +66,14 @@ func TestCrash(t *testing.T) {
 		assert.Assert(t, errors.As(err, &ended) && !ended.Exited(), "%s: %v", point, err)
 		assert.Assert(t, slices.Contains(connector.Points(), connector.Point(strings.TrimSpace(string(said)))), "%s: %q", point, said)
 	}
+	var out bytes.Buffer
+	killed := 0
+	assert.NilError(t, crash(t.Context(), manifest, connector.BeforeCommit, &out, func() { killed++ }))
+	assert.Assert(t, killed > 0 && strings.HasPrefix(out.String(), "before_commit\nafter_commit\n"), "%d: %s", killed, out.String())
+	assert.NilError(t, os.Remove(filepath.Join(dir, "people.csv")))
+	out.Reset()
+	assert.NilError(t, crash(t.Context(), manifest, connector.AfterExtract, &out, func() {}), "that a run fails is not its affair")
+	assert.Equal(t, out.String(), "")
 	assert.ErrorContains(t, run(t.Context(), []string{"crash", manifest, "nowhere"}, nil), "there is no point")
 	assert.Assert(t, run(t.Context(), []string{"crash", filepath.Join(dir, "none.yaml"), "mid_copy"}, nil) != nil)
 }
