@@ -206,6 +206,9 @@ func (r *run) commands() []proc.Command {
 }
 
 func (r *run) run(ctx context.Context, p *gates.Pass) (err error) {
+	if err := os.MkdirAll(p.Folder().Path(r.folder), 0o755); err != nil {
+		return err
+	}
 	if len(r.selected) == 0 {
 		p.Check(evidence.CouldNotTell("matrix.selection_empty", r.name(), "at least one case", "the selection has no case", "widen -source, -sink, -strategy or -caseID; mage matrix:list shows what there is"))
 		p.Fact("no case is selected")

@@ -95,6 +95,20 @@ func TestGreen(t *testing.T) {
 	}
 }
 
+// TestStep is a step of another gate, and keeps what it leaves behind in a folder of its own.
+func TestStep(t *testing.T) {
+	t.Parallel()
+	g := gates.Gate{
+		ID: "ci", Doc: "It holds the matrix.", Runbook: "docs/runbooks.md#ci", Area: "ci",
+		Steps: []gates.Step{matrix.Step(small("sqlite_to_sqlite__replace"), "matrix")},
+	}
+	outcome := gatetest.Run(t, g, gates.Options{Root: repository(t)})
+	assert.Equal(t, outcome.Record.Verdict, evidence.Pass, "%+v", checks(outcome))
+	results, err := result.Load(filepath.Join(outcome.Folder, "matrix"))
+	assert.NilError(t, err)
+	assert.Equal(t, len(results), 1)
+}
+
 // spoilt is SQLite whose targets come back other than they are.
 func spoilt(rows func(read int, row fixture.Row) bool, change func(dir string) error) system.Family {
 	return ill(rows, change, nil)
