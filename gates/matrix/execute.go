@@ -309,7 +309,7 @@ func (w *work) engine(ctx context.Context, name, text string) (engine.Report, er
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return engine.Report{}, err
 	}
-	m, err := manifest.Read(path, w.families()...)
+	m, err := manifest.Read(path, names(w.connectors)...)
 	if err != nil {
 		w.check("manifest_valid", false, err.Error(), "a manifest without a problem")
 		return engine.Report{}, errRed
@@ -397,7 +397,7 @@ func (w *work) contract() {
 	}
 	w.check("capabilities_match", ok, strconv.FormatBool(ok), "both families declare the strategy")
 	own := text(w.name, w.declared[w.c.Source].Source, w.declared[w.c.Sink].Sink, settingsFor(w.c.Strategy, w.name))
-	m, err := manifest.Parse("manifest.yaml", []byte(own), w.families()...)
+	m, err := manifest.Parse("manifest.yaml", []byte(own), names(w.connectors)...)
 	if err == nil && m.Sink.Strategy.Mode != w.c.Strategy {
 		err = fmt.Errorf("it has the strategy %s", m.Sink.Strategy.Mode)
 	}

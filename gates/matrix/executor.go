@@ -182,11 +182,3 @@ func (e *Executor) Each(ctx context.Context, selected []cases.Case, jobs int, ea
 	close(queue)
 	all.Wait()
 }
-
-func (e *Executor) families() []string {
-	names := make([]string, len(e.connectors))
-	for i := range e.connectors {
-		names[i] = e.connectors[i].Name
-	}
-	return names
-}

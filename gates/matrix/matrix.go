@@ -6,6 +6,7 @@
 package matrix
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -303,16 +304,9 @@ func (r *run) take(p *gates.Pass, c result.Case) error {
 			p.Logf("%s: key %s is %s: %s is %q, expected %q", c.ID, d.Key, d.Kind, d.Column, d.Actual, d.Expected)
 		}
 	default:
-		p.Check(evidence.CouldNotTell("matrix.case", subject, "the case is carried out", cmpOr(c.Problem, "a check could not tell"), reproduce))
+		p.Check(evidence.CouldNotTell("matrix.case", subject, "the case is carried out", cmp.Or(c.Problem, "a check could not tell"), reproduce))
 	}
 	return nil
-}
-
-func cmpOr(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a
 }
 
 // progress says how far the run is and how long the rest will take.
@@ -341,7 +335,7 @@ func (r *run) describe(p *gates.Pass, state source.State) {
 	r.meta = result.Meta{
 		Run: p.Folder().Run(), Started: r.began.UTC(), Jobs: r.Jobs,
 		Identity: result.Identity{
-			Build: result.Build{Commit: state.Commit, Dirty: state.Dirty, Engine: engine.Version(), Connectors: strings.Join(names(r.Connectors), ", "), Go: runtime.Version()},
+			Build: result.Build{Commit: state.Commit, Dirty: state.Dirty, Engine: engine.Version(), Connectors: strings.Join(slices.Sorted(slices.Values(names(r.Connectors))), ", "), Go: runtime.Version()},
 			Mode:  r.Mode, Seed: r.Volume.Seed, Rows: r.Volume.Rows, Changed: r.Volume.Changed, Deleted: r.Volume.Deleted,
 		},
 	}
@@ -352,7 +346,6 @@ func names(all []connector.Connector) []string {
 	for i := range all {
 		list[i] = all[i].Name
 	}
-	slices.Sort(list)
 	return list
 }
 

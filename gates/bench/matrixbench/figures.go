@@ -2,7 +2,6 @@ package matrixbench
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/bench/judge"
 	"github.com/dpone/dpone/gates/matrix/result"
 )
 
@@ -30,10 +30,10 @@ type Machine struct {
 
 // Part is one comparison.
 type Part struct {
-	ID     string      `json:"id"`
-	Work   string      `json:"work"`
-	Sides  []Side      `json:"sides,omitempty"`
-	Judged []Judgement `json:"judged,omitempty"`
+	ID     string            `json:"id"`
+	Work   string            `json:"work"`
+	Sides  []Side            `json:"sides,omitempty"`
+	Judged []judge.Judgement `json:"judged,omitempty"`
 	// Untold is what could not be measured.
 	Untold []Untold `json:"untold,omitempty"`
 	// Notes are for the reader; no verdict comes from them.
@@ -73,57 +73,13 @@ type Untold struct {
 	Reason   string `json:"reason"`
 }
 
-// Judgement is a value and its limit.
-type Judgement struct {
-	Code    string  `json:"code"`
-	Subject string  `json:"subject"`
-	Value   float64 `json:"value"`
-	Limit   float64 `json:"limit"`
-	AtLeast bool    `json:"at_least"` // the limit is a floor
-	// Format shows the value, with its unit.
-	Format string `json:"format"`
-}
-
-// Holds says whether the value keeps its limit. A value that is no number does not.
-func (j Judgement) Holds() bool {
-	switch {
-	case math.IsNaN(j.Value) || math.IsInf(j.Value, 0):
-		return false
-	case j.AtLeast:
-		return j.Value >= j.Limit
-	}
-	return j.Value <= j.Limit
-}
-
-func (j Judgement) check() evidence.Check {
-	words := [2]string{"at most ", "more than "}
-	if j.AtLeast {
-		words = [2]string{"at least ", "less than "}
-	}
-	limit := fmt.Sprintf(j.Format, j.Limit)
-	want, observed := words[0]+limit, words[0]+limit
-	if !j.Holds() {
-		observed = words[1] + limit
-	}
-	return evidence.Expect(j.Code, j.Subject, j.Holds(), observed, want, "see bench.md; run again on a quiet machine before looking for the cause")
-}
-
 func (s *Side) sum() {
 	var seconds, cpu []float64
 	for _, x := range s.Samples {
 		seconds, cpu = append(seconds, x.Seconds), append(cpu, x.CPU)
 		s.RSS = max(s.RSS, x.RSS)
 	}
-	s.Seconds, s.CPU, s.Least, s.Most = median(seconds), median(cpu), slices.Min(seconds), slices.Max(seconds)
-}
-
-func median(values []float64) float64 {
-	n := len(values)
-	if n == 0 {
-		return math.NaN()
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+	s.Seconds, s.CPU, s.Least, s.Most = judge.Median(seconds), judge.Median(cpu), slices.Min(seconds), slices.Max(seconds)
 }
 
 // side finds a side; one that is not there has no time.
@@ -147,24 +103,13 @@ func (p *Part) keep(answers []answer, s *Sample) {
 
 // sum drops what is no number, which JSON cannot hold.
 func (p *Part) sum() {
-	p.Judged = slices.DeleteFunc(p.Judged, func(j Judgement) bool {
+	p.Judged = slices.DeleteFunc(p.Judged, func(j judge.Judgement) bool {
 		none := math.IsNaN(j.Value) || math.IsInf(j.Value, 0)
 		if none {
 			p.Untold = append(p.Untold, Untold{Code: j.Code, Subject: j.Subject, Expected: "a number", Reason: "nothing was measured, or it took no time"})
 		}
 		return none
 	})
-}
-
-func write(p *gates.Pass, f Figures) error {
-	raw, err := json.MarshalIndent(f, "", "  ")
-	if err != nil {
-		return fmt.Errorf("the figures: %w", err)
-	}
-	if err := p.Folder().WriteFile("bench.json", append(raw, '\n')); err != nil {
-		return err
-	}
-	return p.Folder().WriteFile("bench.md", []byte(f.table()))
 }
 
 func (f Figures) report(p *gates.Pass) {
@@ -182,7 +127,7 @@ func (f Figures) report(p *gates.Pass) {
 			if j.Holds() {
 				kept++
 			}
-			p.Measure(j.check(), fmt.Sprintf(j.Format, j.Value))
+			p.Measure(j.Check(), fmt.Sprintf(j.Format, j.Value))
 		}
 	}
 	p.Fact("%d of %d limits kept, %d not measured, %d rounds of %d rows on %d processors", kept, all, untold, f.Options.Rounds, f.Options.rows(), f.Machine.Processors)
@@ -211,11 +156,7 @@ func (f Figures) table() string {
 			fmt.Fprintf(&b, "| %s | %s | %s | | UNVERIFIED |\n", strings.TrimPrefix(u.Code, "bench.matrix."), u.Subject, strings.ReplaceAll(u.Reason, "\n", " "))
 		}
 		for _, j := range p.Judged {
-			verdict := "PASS"
-			if !j.Holds() {
-				verdict = "FAIL"
-			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %g | %s |\n", strings.TrimPrefix(j.Code, "bench.matrix."), j.Subject, fmt.Sprintf(j.Format, j.Value), j.Limit, verdict)
+			fmt.Fprintf(&b, "| %s | %s | %s | %g | %s |\n", strings.TrimPrefix(j.Code, "bench.matrix."), j.Subject, fmt.Sprintf(j.Format, j.Value), j.Limit, j.Check().Verdict)
 		}
 	}
 	for _, p := range f.Parts {

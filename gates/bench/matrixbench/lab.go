@@ -13,6 +13,7 @@ import (
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/bench/judge"
 	"github.com/dpone/dpone/gates/matrix/cases"
 	"github.com/dpone/dpone/gates/matrix/result"
 	"github.com/dpone/dpone/gates/proc"
@@ -144,11 +145,11 @@ func (l *lab) add(side string, s Sample) {
 }
 
 func (l *lab) atMost(code, subject string, value, limit float64, format string) {
-	l.part.Judged = append(l.part.Judged, Judgement{Code: code, Subject: subject, Value: value, Limit: limit, Format: format})
+	l.part.Judged = append(l.part.Judged, judge.AtMost(code, subject, value, limit, format))
 }
 
 func (l *lab) atLeast(code, subject string, value, limit float64, format string) {
-	l.part.Judged = append(l.part.Judged, Judgement{Code: code, Subject: subject, Value: value, Limit: limit, AtLeast: true, Format: format})
+	l.part.Judged = append(l.part.Judged, judge.AtLeast(code, subject, value, limit, format))
 }
 
 // untold says that something could not be measured.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/dpone/dpone/engine/connectors"
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/bench/judge"
 	"github.com/dpone/dpone/gates/matrix/cases"
 	"github.com/dpone/dpone/gates/proc"
 )
@@ -200,7 +201,7 @@ func (b *bench) run(ctx context.Context, p *gates.Pass) error {
 		figures.sum()
 		b.limits(figures)
 		f.Parts = append(f.Parts, *figures)
-		if err := write(p, f); err != nil { // what is measured is kept, whatever happens later
+		if err := judge.Write(p, f, f.table()); err != nil { // what is measured is kept, whatever happens later
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/bench/judge"
 	"github.com/dpone/dpone/gates/gatetest"
 	"github.com/dpone/dpone/gates/proc"
 )
@@ -31,14 +32,14 @@ func TestJudgement(t *testing.T) {
 		"below a limit": {1.7, false, true}, "on a limit": {1.8, false, true}, "above a limit": {1.9, false, false},
 		"no number": {math.NaN(), true, false}, "divided by zero": {math.Inf(1), true, false},
 	} {
-		j := Judgement{Code: "bench.matrix.x", Subject: "s", Value: c.value, Limit: 1.8, AtLeast: c.atLeast, Format: "%.2fx"}
-		check := j.check()
+		j := judge.Judgement{Code: "bench.matrix.x", Subject: "s", Value: c.value, Limit: 1.8, AtLeast: c.atLeast, Format: "%.2fx"}
+		check := j.Check()
 		assert.NilError(t, check.Validate(), name)
 		assert.Equal(t, j.Holds(), c.want, name)
 		assert.Equal(t, check.Verdict == evidence.Pass, c.want, name)
 	}
-	assert.Assert(t, math.IsNaN(median(nil)))
-	assert.Equal(t, median([]float64{4, 1, 2, 3}), 2.5)
+	assert.Assert(t, math.IsNaN(judge.Median(nil)))
+	assert.Equal(t, judge.Median([]float64{4, 1, 2, 3}), 2.5)
 }
 
 func TestOptions(t *testing.T) {

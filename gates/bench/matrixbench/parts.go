@@ -12,6 +12,7 @@ import (
 
 	"github.com/dpone/dpone/engine/manifest"
 	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/gates/bench/judge"
 	"github.com/dpone/dpone/gates/matrix"
 	"github.com/dpone/dpone/gates/matrix/cases"
 	"github.com/dpone/dpone/gates/matrix/shard"
@@ -118,7 +119,7 @@ func local(ctx context.Context, l *lab) error {
 			ratios = append(ratios, (s.Fixture+s.Check)/s.Engine)
 			l.note("fixture %.1f s, engine %.1f s, check %.1f s, the rest of the cases' time %.1f s", s.Fixture, s.Engine, s.Check, s.Total-s.Fixture-s.Engine-s.Check)
 		}
-		l.atMost("bench.matrix.overhead", "local", median(ratios), limitOverhead, "%.2fx the engine's time")
+		l.atMost("bench.matrix.overhead", "local", judge.Median(ratios), limitOverhead, "%.2fx the engine's time")
 		l.memory("local", side)
 	}
 	return l.pairs(ctx)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dpone/dpone/engine/connector"
 	"github.com/dpone/dpone/engine/connectors"
+	"github.com/dpone/dpone/gates/bench/judge"
 	"github.com/dpone/dpone/gates/proc"
 )
 
@@ -23,7 +24,7 @@ type entry struct {
 	before  func(context.Context, *lab) error
 	cleanup func(context.Context, *lab)
 	sides   []side
-	judge   func(*Row) []Judgement
+	judge   func(*Row) []judge.Judgement
 }
 
 // side is one way to do the work.
@@ -88,9 +89,9 @@ func entries(o Options) []*entry {
 		growth([3]int64{n(1e6), n(5e6), n(20e6)}),
 	}
 	for _, e := range all {
-		judge := e.judge
-		e.judge = func(r *Row) []Judgement {
-			all := append(judge(r), memory(r))
+		own := e.judge
+		e.judge = func(r *Row) []judge.Judgement {
+			all := append(own(r), memory(r))
 			for i := range all {
 				if limit, ok := o.Floors[all[i].Code+" "+all[i].Subject]; ok {
 					all[i].Limit = limit
@@ -172,15 +173,15 @@ func refresh(id string, t table, transport string, floor float64) *entry {
 		},
 	}
 	if len(t.columns) == 5 {
-		e.judge = func(r *Row) []Judgement { return []Judgement{speed(r, binaryPipe, ours, floor)} }
+		e.judge = func(r *Row) []judge.Judgement { return []judge.Judgement{speed(r, binaryPipe, ours, floor)} }
 		return e
 	}
 	e.sides = append(e.sides, engineSide(oursNoSum, id+"_none", process(id+"_none", transport, t.name, t.name, "", "mode: full_refresh", "digest: none")).leaves(t))
-	e.judge = func(r *Row) []Judgement {
-		cpu := func(name, suffix string, limit float64) Judgement {
-			return atMost("bench.engine.cpu", r.ID+suffix, r.cpu(name)/r.cpu(binaryPipe), limit, "%.2fx the processor time of the two psql")
+	e.judge = func(r *Row) []judge.Judgement {
+		cpu := func(name, suffix string, limit float64) judge.Judgement {
+			return judge.AtMost("bench.engine.cpu", r.ID+suffix, r.cpu(name)/r.cpu(binaryPipe), limit, "%.2fx the processor time of the two psql")
 		}
-		return []Judgement{
+		return []judge.Judgement{
 			speed(r, binaryPipe, ours, floor),
 			cpu(oursNoSum, " digest none", limitCPUOff), cpu(ours, " digest full", limitCPUOn),
 		}
@@ -196,7 +197,7 @@ func workers(id string, t table) *entry {
 			side{name: binaryPipe, command: pipe(tcp, t.name, "binary")}.leaves(t),
 			engineSide(ours, id, process(id, tcp, t.name, t.name, "workers: 2", "mode: full_refresh, overwrite_type: shadow_swap", "digest: full")).leaves(t),
 		},
-		judge: func(r *Row) []Judgement { return []Judgement{speed(r, binaryPipe, ours, floorWorkers)} },
+		judge: func(r *Row) []judge.Judgement { return []judge.Judgement{speed(r, binaryPipe, ours, floorWorkers)} },
 	}
 }
 
@@ -210,12 +211,12 @@ func sparse(t table) *entry {
 			side{name: textPipe, command: pipe(tcp, t.name, "text")}.leaves(t),
 			engineSide(ours, id, process("wide_load", tcp, t.name, t.name, "", "mode: full_refresh", "digest: full")).leaves(t),
 		},
-		judge: func(r *Row) []Judgement {
+		judge: func(r *Row) []judge.Judgement {
 			peer := binaryPipe
 			if r.seconds(textPipe) < r.seconds(binaryPipe) {
 				peer = textPipe
 			}
-			return []Judgement{speed(r, peer, ours, floorWide)}
+			return []judge.Judgement{speed(r, peer, ours, floorWide)}
 		},
 	}
 }
@@ -269,11 +270,11 @@ func merge(sizes [3]int64, changed, added int64) *entry {
 			_ = l.drop(ctx, fmt.Sprintf("delta_%d", i))
 		}
 	}
-	e.judge = func(r *Row) []Judgement {
+	e.judge = func(r *Row) []judge.Judgement {
 		flat := r.seconds(name(sizes[2])) / r.seconds(name(sizes[0]))
-		return []Judgement{
+		return []judge.Judgement{
 			speed(r, peer, name(sizes[1]), floorMerge),
-			atMost("bench.engine.flat", r.ID, flat, limitFlat, fmt.Sprintf("%%.2fx the time when the target has %d instead of %d rows", sizes[2], sizes[0])),
+			judge.AtMost("bench.engine.flat", r.ID, flat, limitFlat, fmt.Sprintf("%%.2fx the time when the target has %d instead of %d rows", sizes[2], sizes[0])),
 		}
 	}
 	return e
@@ -302,10 +303,10 @@ func diff(rows int64) *entry {
 		},
 		cleanup: func(ctx context.Context, l *lab) { dropTarget("diff_target")(ctx, l); _ = l.drop(ctx, "diff_source") },
 		sides:   []side{by, us},
-		judge: func(r *Row) []Judgement {
-			return []Judgement{
+		judge: func(r *Row) []judge.Judgement {
+			return []judge.Judgement{
 				speed(r, peer, ours, floorDiff),
-				atLeast("bench.engine.wal", r.ID, r.wal(peer)/r.wal(ours), floorDiffWAL, "%.1fx less log than "+peer),
+				judge.AtLeast("bench.engine.wal", r.ID, r.wal(peer)/r.wal(ours), floorDiffWAL, "%.1fx less log than "+peer),
 			}
 		},
 	}
@@ -365,7 +366,7 @@ func xmin(t table) *entry {
 			_ = l.drop(ctx, t.name)
 		},
 		sides: []side{by, us},
-		judge: func(r *Row) []Judgement { return []Judgement{speed(r, peer, ours, floorXMin)} },
+		judge: func(r *Row) []judge.Judgement { return []judge.Judgement{speed(r, peer, ours, floorXMin)} },
 	}
 }
 
@@ -417,7 +418,7 @@ sink:
 			_ = os.Remove(filepath.Join(l.scratch, "orders.csv"))
 		},
 		sides: []side{by, us},
-		judge: func(r *Row) []Judgement { return []Judgement{speed(r, peer, ours, floorCSV)} },
+		judge: func(r *Row) []judge.Judgement { return []judge.Judgement{speed(r, peer, ours, floorCSV)} },
 	}
 }
 
@@ -442,7 +443,7 @@ sink:
 			_ = os.RemoveAll(filepath.Join(l.scratch, "published"))
 		},
 		sides: []side{side{name: binaryPipe, command: pipe(tcp, t.name, "binary")}.leaves(t), us},
-		judge: func(r *Row) []Judgement { return []Judgement{speed(r, binaryPipe, ours, floorParquet)} },
+		judge: func(r *Row) []judge.Judgement { return []judge.Judgement{speed(r, binaryPipe, ours, floorParquet)} },
 	}
 }
 
@@ -498,7 +499,7 @@ END $$`, t.name, batches, t.values()))
 			dropTarget(t.name)(ctx, l)
 		},
 		sides: []side{by, us},
-		judge: func(r *Row) []Judgement { return []Judgement{speed(r, peer, ours, floorCDC)} },
+		judge: func(r *Row) []judge.Judgement { return []judge.Judgement{speed(r, peer, ours, floorCDC)} },
 	}
 }
 
@@ -528,11 +529,11 @@ func growth(sizes [3]int64) *entry {
 			_ = l.drop(ctx, t.name)
 		}
 	}
-	e.judge = func(r *Row) []Judgement {
-		var all []Judgement
+	e.judge = func(r *Row) []judge.Judgement {
+		var all []judge.Judgement
 		for _, size := range sizes[1:] {
 			perRow := r.seconds(name(size)) / float64(size) / (r.seconds(name(sizes[0])) / float64(sizes[0]))
-			all = append(all, atMost("bench.engine.growth", fmt.Sprintf("%s, %d rows", r.ID, size), perRow, limitGrowth, fmt.Sprintf("%%.2fx the time a row of %d rows", sizes[0])))
+			all = append(all, judge.AtMost("bench.engine.growth", fmt.Sprintf("%s, %d rows", r.ID, size), perRow, limitGrowth, fmt.Sprintf("%%.2fx the time a row of %d rows", sizes[0])))
 		}
 		return all
 	}

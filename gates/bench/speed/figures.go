@@ -10,6 +10,7 @@ import (
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/bench/judge"
 )
 
 // Figures are the result, written to bench.json.
@@ -27,9 +28,9 @@ type Row struct {
 	// Skipped is the reason why it was not measured.
 	Skipped string `json:"skipped,omitempty"`
 	// Broken is why it could not be measured to its end.
-	Broken string      `json:"broken,omitempty"`
-	Sides  []Side      `json:"sides,omitempty"`
-	Judged []Judgement `json:"judged,omitempty"`
+	Broken string            `json:"broken,omitempty"`
+	Sides  []Side            `json:"sides,omitempty"`
+	Judged []judge.Judgement `json:"judged,omitempty"`
 }
 
 // Side is one way to do the work. Times are in seconds, sizes in bytes; without Samples the values are medians.
@@ -54,62 +55,16 @@ type Sample struct {
 	Phases  json.RawMessage `json:"phases,omitempty"` // of the engine's own report
 }
 
-// Judgement is a value and its limit.
-type Judgement struct {
-	Code    string  `json:"code"`
-	Subject string  `json:"subject"`
-	Value   float64 `json:"value"`
-	Limit   float64 `json:"limit"`
-	AtLeast bool    `json:"at_least"` // the limit is a floor
-	// Format shows the value, with its unit.
-	Format string `json:"format"`
-	// Paired is the median of the ratios within the rounds, which drift of the machine moves less; 0 when there is none.
-	Paired float64 `json:"paired,omitempty"`
-}
-
-// Holds says whether the value keeps its limit. A value that is no number does not.
-func (j Judgement) Holds() bool {
-	if math.IsNaN(j.Value) || math.IsInf(j.Value, 0) {
-		return false
-	}
-	if j.AtLeast {
-		return j.Value >= j.Limit
-	}
-	return j.Value <= j.Limit
-}
-
-func (j Judgement) check() evidence.Check {
-	words := [2]string{"at most ", "more than "}
-	if j.AtLeast {
-		words = [2]string{"at least ", "less than "}
-	}
-	limit := fmt.Sprintf(j.Format, j.Limit)
-	want, observed := words[0]+limit, words[0]+limit
-	if !j.Holds() {
-		observed = words[1] + limit
-	}
-	return evidence.Expect(j.Code, j.Subject, j.Holds(), observed, want, "see bench.md; run again on a quiet machine before looking for the cause")
-}
-
 func (s *Side) sum() {
 	var seconds, cpu, wal []float64
 	for _, x := range s.Samples {
 		seconds, cpu, wal = append(seconds, x.Seconds), append(cpu, x.CPU), append(wal, float64(x.WAL))
 		s.RSS = max(s.RSS, x.RSS)
 	}
-	s.Seconds, s.CPU, s.WAL = median(seconds), median(cpu), median(wal)
+	s.Seconds, s.CPU, s.WAL = judge.Median(seconds), judge.Median(cpu), judge.Median(wal)
 	if len(seconds) > 0 {
 		s.Least, s.Most = slices.Min(seconds), slices.Max(seconds)
 	}
-}
-
-func median(values []float64) float64 {
-	n := len(values)
-	if n == 0 {
-		return math.NaN()
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 func (r *Row) side(name string) Side {
@@ -126,47 +81,28 @@ func (r *Row) cpu(name string) float64     { return r.side(name).CPU }
 func (r *Row) wal(name string) float64     { return r.side(name).WAL }
 
 // speed is how many times as fast a side is as its peer.
-func speed(r *Row, peer, side string, floor float64) Judgement {
-	j := atLeast("bench.engine.speed", r.ID, r.seconds(peer)/r.seconds(side), floor, "%.2fx the speed of "+peer)
+func speed(r *Row, peer, side string, floor float64) judge.Judgement {
+	j := judge.AtLeast("bench.engine.speed", r.ID, r.seconds(peer)/r.seconds(side), floor, "%.2fx the speed of "+peer)
 	a, b := r.side(peer).Samples, r.side(side).Samples
 	var ratios []float64
 	for i := range min(len(a), len(b)) {
 		ratios = append(ratios, a[i].Seconds/b[i].Seconds)
 	}
 	if len(ratios) > 0 {
-		j.Paired = median(ratios)
+		j.Paired = judge.Median(ratios)
 	}
 	return j
 }
 
-func atLeast(code, subject string, value, limit float64, format string) Judgement {
-	return Judgement{Code: code, Subject: subject, Value: value, Limit: limit, AtLeast: true, Format: format}
-}
-
-func atMost(code, subject string, value, limit float64, format string) Judgement {
-	return Judgement{Code: code, Subject: subject, Value: value, Limit: limit, Format: format}
-}
-
 // memory is the most that the engine held in any round.
-func memory(r *Row) Judgement {
+func memory(r *Row) judge.Judgement {
 	most := int64(0)
 	for _, s := range r.Sides {
 		if s.Engine {
 			most = max(most, s.RSS)
 		}
 	}
-	return atMost("bench.engine.memory", r.ID, float64(most)/(1<<20), float64(limitMemory)/(1<<20), "%.1f MiB")
-}
-
-func write(p *gates.Pass, f Figures) error {
-	raw, err := json.MarshalIndent(f, "", "  ")
-	if err != nil {
-		return fmt.Errorf("the figures: %w", err)
-	}
-	if err := p.Folder().WriteFile("bench.json", append(raw, '\n')); err != nil {
-		return err
-	}
-	return p.Folder().WriteFile("bench.md", []byte(f.table()))
+	return judge.AtMost("bench.engine.memory", r.ID, float64(most)/(1<<20), float64(limitMemory)/(1<<20), "%.1f MiB")
 }
 
 func (b *comparison) report(p *gates.Pass, f Figures) error {
@@ -189,7 +125,7 @@ func (b *comparison) report(p *gates.Pass, f Figures) error {
 			if j.Holds() {
 				kept++
 			}
-			p.Measure(j.check(), fmt.Sprintf(j.Format, j.Value))
+			p.Measure(j.Check(), fmt.Sprintf(j.Format, j.Value))
 		}
 	}
 	p.Fact("%d of %d limits kept, %d rows not measured, %d rounds at scale %g", kept, all, skipped, b.opts.Rounds, b.opts.Scale)
@@ -218,14 +154,11 @@ func (f Figures) table() string {
 			fmt.Fprintf(&b, "| | %s | %s | | | UNVERIFIED |\n", r.ID, strings.ReplaceAll(r.Broken, "\n", " "))
 		}
 		for _, j := range r.Judged {
-			verdict, paired := "PASS", ""
-			if !j.Holds() {
-				verdict = "FAIL"
-			}
+			paired := ""
 			if j.Paired > 0 {
 				paired = fmt.Sprintf("%.2f", j.Paired)
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %g | %s |\n", strings.TrimPrefix(j.Code, "bench.engine."), j.Subject, fmt.Sprintf(j.Format, j.Value), paired, j.Limit, verdict)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %g | %s |\n", strings.TrimPrefix(j.Code, "bench.engine."), j.Subject, fmt.Sprintf(j.Format, j.Value), paired, j.Limit, j.Check().Verdict)
 		}
 	}
 	return b.String()

@@ -21,6 +21,7 @@ import (
 
 	"github.com/dpone/dpone/engine/postgres/pgserver"
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/bench/judge"
 	"github.com/dpone/dpone/gates/proc"
 )
 
@@ -174,7 +175,7 @@ func (b *comparison) run(ctx context.Context, p *gates.Pass) (err error) {
 			row.Broken, row.Sides, row.Judged = err.Error(), nil, nil
 		}
 		f.Rows = append(f.Rows, row)
-		if err := write(p, f); err != nil { // what is measured is kept, whatever happens later
+		if err := judge.Write(p, f, f.table()); err != nil { // what is measured is kept, whatever happens later
 			return err
 		}
 	}

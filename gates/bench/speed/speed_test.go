@@ -17,24 +17,25 @@ import (
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/bench/judge"
 	"github.com/dpone/dpone/gates/gatetest"
 )
 
 func TestJudgement(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		j    Judgement
+		j    judge.Judgement
 		want bool
 	}{
-		"above a floor":   {atLeast("c", "s", 1.06, 1.05, "%.2f"), true},
-		"on a floor":      {atLeast("c", "s", 1.05, 1.05, "%.2f"), true},
-		"below a floor":   {atLeast("c", "s", 1.04, 1.05, "%.2f"), false},
-		"below a limit":   {atMost("c", "s", 63, 64, "%.2f"), true},
-		"above a limit":   {atMost("c", "s", 65, 64, "%.2f"), false},
-		"no number":       {atLeast("c", "s", math.NaN(), 1, "%.2f"), false},
-		"divided by zero": {atMost("c", "s", math.Inf(1), 1, "%.2f"), false},
+		"above a floor":   {judge.AtLeast("c", "s", 1.06, 1.05, "%.2f"), true},
+		"on a floor":      {judge.AtLeast("c", "s", 1.05, 1.05, "%.2f"), true},
+		"below a floor":   {judge.AtLeast("c", "s", 1.04, 1.05, "%.2f"), false},
+		"below a limit":   {judge.AtMost("c", "s", 63, 64, "%.2f"), true},
+		"above a limit":   {judge.AtMost("c", "s", 65, 64, "%.2f"), false},
+		"no number":       {judge.AtLeast("c", "s", math.NaN(), 1, "%.2f"), false},
+		"divided by zero": {judge.AtMost("c", "s", math.Inf(1), 1, "%.2f"), false},
 	} {
-		check := c.j.check()
+		check := c.j.Check()
 		assert.NilError(t, check.Validate(), name)
 		assert.Equal(t, c.j.Holds(), c.want, name)
 		assert.Equal(t, check.Verdict == evidence.Pass, c.want, name)
@@ -69,8 +70,8 @@ func TestSpeed(t *testing.T) {
 	assert.Assert(t, memory(r).Holds())
 	slow.Sides[0].Engine, slow.Sides[0].RSS = true, 65<<20
 	assert.Assert(t, !memory(slow).Holds())
-	assert.Assert(t, math.IsNaN(median(nil)))
-	assert.Equal(t, median([]float64{4, 1, 2, 3}), 2.5)
+	assert.Assert(t, math.IsNaN(judge.Median(nil)))
+	assert.Equal(t, judge.Median([]float64{4, 1, 2, 3}), 2.5)
 }
 
 // TestEveryRowIsJudged holds that each row has limits, and that they are red for an engine that is slow and hungry.
@@ -153,7 +154,7 @@ func strange() map[string]*entry {
 		all[id] = &entry{
 			id: id, work: "work", against: "peer", prepare: both(tiny), cleanup: dropTarget("tiny"),
 			sides: []side{side{name: binaryPipe, command: pipe(socket, "tiny", "binary")}.leaves(tiny), s.leaves(tiny)},
-			judge: func(r *Row) []Judgement { return []Judgement{speed(r, binaryPipe, "strange", 0)} },
+			judge: func(r *Row) []judge.Judgement { return []judge.Judgement{speed(r, binaryPipe, "strange", 0)} },
 		}
 	}
 	all["missing"] = &entry{id: "missing", work: "work", against: "peer", missing: family("oracle")}
