@@ -185,7 +185,7 @@ func parseCheckpoint(raw []byte) (Checkpoint, error) {
 		name, encoded, _ := strings.Cut(rest, " ")
 		sig, err := parseBase64(encoded)
 		if !ok || err != nil || len(sig) < 5 || !validName(name) {
-			return Checkpoint{}, malformed("signature line %q", line)
+			return Checkpoint{}, malformed("signature line %+q", line)
 		}
 		key := name + " " + string(sig[:4])
 		if seen[key] {

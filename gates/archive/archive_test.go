@@ -353,9 +353,20 @@ func TestVerifyIsNotGreen(t *testing.T) {
 		"a changed signature": {func(t *testing.T, w *world) {
 			file := filepath.Join(w.log, "checkpoint")
 			raw := []byte(text(t, file))
-			raw[len(raw)-8] ^= 1
+			// Another digit of base64: other bytes, in the right form.
+			if at := &raw[len(raw)-8]; *at == 'A' {
+				*at = 'B'
+			} else {
+				*at = 'A'
+			}
 			write(t, file, string(raw))
 		}, evidence.Fail, []string{"bad_signature"}},
+		"a signature that is no base64": {func(t *testing.T, w *world) {
+			file := filepath.Join(w.log, "checkpoint")
+			raw := []byte(text(t, file))
+			raw[len(raw)-8] = '{'
+			write(t, file, string(raw))
+		}, evidence.Fail, []string{"log_malformed"}},
 		"the signature taken away": {func(t *testing.T, w *world) { w.strip(t) }, evidence.Fail, []string{"bad_signature"}},
 		"the signature taken away, without memory": {func(t *testing.T, w *world) {
 			w.strip(t)
