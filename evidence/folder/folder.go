@@ -138,6 +138,12 @@ func (f *Folder) ReadFile(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
+	return ReadRegular(root, name, limit)
+}
+
+// ReadRegular reads a file as if somebody else had put it there: it is a regular file
+// of at most limit bytes, no link and no pipe, and the one that was looked at.
+func ReadRegular(root *os.Root, name string, limit int64) ([]byte, error) {
 	info, err := root.Lstat(name)
 	if err != nil {
 		return nil, err
@@ -145,10 +151,26 @@ func (f *Folder) ReadFile(name string, limit int64) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", name)
 	}
-	if info.Size() > limit {
-		return nil, fmt.Errorf("%s: %w: %d bytes, at most %d", name, ErrTooLarge, info.Size(), limit)
+	file, err := root.Open(name)
+	if err != nil {
+		return nil, err
 	}
-	return root.ReadFile(name)
+	defer file.Close()
+	opened, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !os.SameFile(info, opened) {
+		return nil, fmt.Errorf("%s was exchanged while it was read: %w", name, fs.ErrInvalid)
+	}
+	raw, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(raw)) > limit {
+		return nil, fmt.Errorf("%s: %w: more than %d bytes, at most %d are read", name, ErrTooLarge, limit, limit)
+	}
+	return raw, nil
 }
 
 func writeWhole(path string, content []byte) (err error) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/evidence/folder"
 	"github.com/dpone/dpone/gates"
 	"github.com/dpone/dpone/gates/matrix/cases"
 	"github.com/dpone/dpone/gates/matrix/result"
@@ -233,21 +234,5 @@ func readFile(dir, name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	info, err := root.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("%s: it is no regular file of at most %d bytes", filepath.Join(dir, name), limit)
-	}
-	file, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	raw, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err == nil && int64(len(raw)) > limit {
-		err = fmt.Errorf("%s: it has more than %d bytes", filepath.Join(dir, name), limit)
-	}
-	return raw, err
+	return folder.ReadRegular(root, name, limit)
 }

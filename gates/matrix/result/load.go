@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/dpone/dpone/evidence/folder"
 )
 
 // maxEntries bounds the files of a run folder that Load looks at.
@@ -52,12 +53,12 @@ func Load(dir string) ([]Case, error) {
 
 // behaviors are the names of the files with results, sorted.
 func behaviors(root *os.Root) ([]string, error) {
-	folder, err := root.Open(".")
+	here, err := root.Open(".")
 	if err != nil {
 		return nil, err
 	}
-	defer folder.Close()
-	entries, err := folder.ReadDir(maxEntries + 1)
+	defer here.Close()
+	entries, err := here.ReadDir(maxEntries + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func behaviors(root *os.Root) ([]string, error) {
 }
 
 func loadOne(root *os.Root, name string) (Case, error) {
-	raw, err := readRegular(root, name)
+	raw, err := folder.ReadRegular(root, name, MaxCase)
 	if err != nil {
 		return Case{}, err
 	}
@@ -90,7 +91,7 @@ func loadOne(root *os.Root, name string) (Case, error) {
 	if err != nil {
 		return Case{}, err
 	}
-	have, err := readRegular(root, CaseFile(c.ID))
+	have, err := folder.ReadRegular(root, CaseFile(c.ID), MaxCase)
 	if err != nil {
 		return Case{}, fmt.Errorf("the other artifact of the case: %w", err)
 	}
@@ -98,35 +99,4 @@ func loadOne(root *os.Root, name string) (Case, error) {
 		return Case{}, fmt.Errorf("%s says something else of the case", CaseFile(c.ID))
 	}
 	return c, nil
-}
-
-// readRegular reads a file that is really there: no link, no pipe, not too large.
-func readRegular(root *os.Root, name string) ([]byte, error) {
-	there, err := root.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !there.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", name)
-	}
-	file, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	opened, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !os.SameFile(there, opened) {
-		return nil, fmt.Errorf("%s was exchanged while it was read: %w", name, fs.ErrInvalid)
-	}
-	raw, err := io.ReadAll(io.LimitReader(file, MaxCase+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(raw) > MaxCase {
-		return nil, fmt.Errorf("%s has more than %d bytes", name, MaxCase)
-	}
-	return raw, nil
 }
