@@ -72,6 +72,8 @@ type RunEnd struct {
 	Folder string `json:"folder"`
 	// IndexDigest is the SHA-256 of index.json.
 	IndexDigest string `json:"index_digest"`
+	// Kept is what became of the sealed folder: its place in a log, who signed it.
+	Kept []string `json:"kept,omitempty"`
 	// Note is what the record could not say any more.
 	Note string `json:"note,omitempty"`
 	// Trouble says what went wrong with writing the evidence itself.

@@ -18,6 +18,7 @@ import (
 	"github.com/dpone/dpone/evidence/folder"
 	"github.com/dpone/dpone/evidence/junit"
 	"github.com/dpone/dpone/evidence/render"
+	"github.com/dpone/dpone/evidence/seal"
 )
 
 const runnerRunbook = "docs/runbooks.md"
@@ -49,8 +50,9 @@ func (r *runner) finish(ctx context.Context) Outcome {
 	if r.folder == nil {
 		outcome.Folder = ""
 	}
+	kept := r.keep(ctx, outcome.Folder, index)
 	outcome.Trouble = errors.Join(r.trouble...)
-	end := &RunEnd{Record: record, Folder: shorter(outcome.Folder), IndexDigest: index}
+	end := &RunEnd{Record: record, Folder: shorter(outcome.Folder), IndexDigest: index, Kept: kept}
 	if r.late != nil {
 		end.Note = r.late.Error()
 	}
@@ -59,6 +61,31 @@ func (r *runner) finish(ctx context.Context) Outcome {
 	}
 	r.emit(Event{Kind: EventRunFinished, End: end})
 	return outcome
+}
+
+// keepTime is how long the keeping of a run may take: a signing service has to
+// answer.
+const keepTime = 2 * time.Minute
+
+// keep hands the sealed folder to whoever keeps it, and returns what they say.
+func (r *runner) keep(ctx context.Context, dir, index string) []string {
+	if r.opts.Keep == nil || dir == "" || index == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
+	defer cancel()
+	artifacts := r.opts.Artifacts
+	if rel, err := filepath.Rel(artifacts, dir); err != nil || !filepath.IsLocal(rel) {
+		artifacts = folder.Fallback()
+	}
+	said, err := r.opts.Keep(ctx, artifacts, dir)
+	if err != nil {
+		r.trouble = append(r.trouble, fmt.Errorf("keep the evidence: %w", err))
+	}
+	for i := range said {
+		said[i] = strings.ReplaceAll(r.redactor.String(said[i]), dir, shorter(dir))
+	}
+	return said
 }
 
 // lookAgain holds that the commit is still the one the run began with:
@@ -144,15 +171,12 @@ func (r *runner) writeInto(f *folder.Folder, record *evidence.Record) (string, e
 			return "", err
 		}
 	}
-	if _, err := f.WriteIndex(); err != nil {
+	index, err := seal.Seal(context.Background(), f.Dir(), seal.Options{})
+	if err != nil {
 		return "", err
 	}
 	if err := f.MarkLatest(); err != nil {
 		r.late = err // the evidence is whole; only its short name is missing
-	}
-	index, err := folder.Digest(f.Path(folder.IndexJSON))
-	if err != nil {
-		return "", err
 	}
 	return "sha256:" + index.SHA256, nil
 }

@@ -53,6 +53,11 @@ type Options struct {
 	ShowOutput bool
 	// Sink is told what happens, from one goroutine. It may be nil.
 	Sink func(Event)
+	// Keep is given the run folder once it is whole and sealed, to put it into a
+	// log and to sign it, and the folder of all artifacts that it lies in. It
+	// returns what to tell about that, a line each. An error makes a green run
+	// UNVERIFIED. It may be nil.
+	Keep func(ctx context.Context, artifacts, folder string) ([]string, error)
 }
 
 // SignalError is the cause of a context that a signal ended.

@@ -77,14 +77,24 @@ func (Evidence) Verify(
 	return archive.Verify(ctx, evidenceOptions(root, log, format))
 }
 
-// Keygen makes the key pair of a log: a signer key that is secret, and a verifier key for everybody.
+// Sign signs the statements of a sealed run folder: those that were left pending, or all when nobody signed it so far.
+func (Evidence) Sign(
+	ctx context.Context,
+	root *string, // sealed folder of a run
+	format *string, // text, or json
+) error {
+	return archive.Sign(ctx, evidenceOptions(root, nil, format))
+}
+
+// Keygen makes a key pair, for a log or for statements: a secret half, and a public one for everybody.
 func (Evidence) Keygen(
 	ctx context.Context,
-	name *string, // name of the log, such as example.com/evidence
-	out *string, // file of the signer key; the verifier key goes beside it, as .pub
+	kind *string, // log, ed25519 or ecdsa-p256; log if not given
+	name *string, // name of the log, such as example.com/evidence; for a log only
+	out *string, // file of the secret half; the public half goes beside it, as .pub
 	format *string, // text, or json
 ) error {
 	o := evidenceOptions(nil, nil, format)
-	o.Name, o.File = value(name), value(out)
+	o.Kind, o.Name, o.File = value(kind), value(name), value(out)
 	return archive.Keygen(ctx, o)
 }

@@ -200,7 +200,7 @@ func TestEvidenceTargets(t *testing.T) {
 	key, proof, adopt, format := filepath.Join(t.TempDir(), "key"), filepath.Join(t.TempDir(), "proof"), true, "yaml"
 	e := Evidence{}
 	assert.NilError(t, e.Index(ctx, &root, nil))
-	assert.NilError(t, e.Keygen(ctx, &name, &key, nil))
+	assert.NilError(t, e.Keygen(ctx, nil, &name, &key, nil))
 	for name, c := range map[string]struct {
 		err    error
 		status int
@@ -214,7 +214,8 @@ func TestEvidenceTargets(t *testing.T) {
 		"log in a wrong format": {e.Log(ctx, nil, &format), 2},
 		"prove without a run":   {e.Prove(ctx, nil, nil, &proof, nil), 2},
 		"verify without root":   {e.Verify(ctx, nil, nil, nil), 2},
-		"keygen without a name": {e.Keygen(ctx, nil, &key, nil), 2},
+		"sign without a signer": {e.Sign(ctx, &root, nil), 2},
+		"keygen without a name": {e.Keygen(ctx, nil, nil, &key, nil), 2},
 	} {
 		// As mage does: the error itself, not one in its chain.
 		assert.Equal(t, mg.ExitStatus(c.err), c.status, "%s: %v", name, c.err)

@@ -5,7 +5,7 @@
 //	    record.json record.md     the record and its reading form
 //	    junit.xml coverage.xml    what other tools read
 //	    logs/<step>.log           one log a step
-//	    index.json                path, size, SHA-256 of every other file
+//	    index.json                every other file by content (package seal)
 //	<artifacts>/<area>/latest     points at the newest run
 //
 // A file appears whole or not at all: it is written under a temporary name in
@@ -18,14 +18,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -199,122 +197,6 @@ func writeWhole(path string, content []byte) (err error) {
 		return err
 	}
 	return os.Rename(tmp.Name(), path)
-}
-
-// Index lists the files of a run.
-type Index struct {
-	Schema string          `json:"schema"`
-	Run    string          `json:"run"`
-	Files  []evidence.File `json:"files"`
-}
-
-// IndexSchema identifies the format of index.json.
-const IndexSchema = "https://github.com/dpone/dpone/evidence/index/v1"
-
-// WriteIndex digests every file of the run but the index itself and writes
-// index.json. It refuses anything that is not a regular file: a link would
-// let the index speak of bytes outside the folder.
-func (f *Folder) WriteIndex() (Index, error) {
-	files, err := scan(f.Dir())
-	if err != nil {
-		return Index{}, err
-	}
-	index := Index{Schema: IndexSchema, Run: f.run, Files: files}
-	raw, err := json.MarshalIndent(index, "", "  ")
-	if err != nil {
-		return Index{}, fmt.Errorf("index of %s: %w", f.Dir(), err)
-	}
-	return index, f.WriteFile(IndexJSON, append(raw, '\n'))
-}
-
-// scan digests every file of a run folder but the index, sorted by path.
-func scan(root string) ([]evidence.File, error) {
-	files := []evidence.File{}
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		rel, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		name := filepath.ToSlash(rel)
-		if name == IndexJSON {
-			return nil
-		}
-		if !entry.Type().IsRegular() {
-			return fmt.Errorf("%s is not a regular file", name)
-		}
-		file, err := Digest(path)
-		if err != nil {
-			return err
-		}
-		file.Path = name
-		files = append(files, file)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("index of %s: %w", root, err)
-	}
-	slices.SortFunc(files, func(a, b evidence.File) int { return strings.Compare(a.Path, b.Path) })
-	return files, nil
-}
-
-// ReadIndex reads the index of a run folder.
-func ReadIndex(dir string) (Index, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return Index{}, fmt.Errorf("index: %w", err)
-	}
-	defer root.Close()
-	raw, err := root.ReadFile(IndexJSON)
-	if err != nil {
-		return Index{}, fmt.Errorf("index: %w", err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	var index Index
-	if err := dec.Decode(&index); err != nil {
-		return Index{}, fmt.Errorf("index of %s: %w", dir, err)
-	}
-	if index.Schema != IndexSchema {
-		return Index{}, fmt.Errorf("index of %s: schema %q is not %q", dir, index.Schema, IndexSchema)
-	}
-	return index, nil
-}
-
-// Has says whether the index names a file.
-func (x Index) Has(name string) bool {
-	return slices.ContainsFunc(x.Files, func(f evidence.File) bool { return f.Path == name })
-}
-
-// Verify digests the folder again: every file of the index is there with its
-// size and content, and there is no file that the index does not name.
-func (x Index) Verify(dir string) error {
-	again, err := scan(dir)
-	if err != nil {
-		return err
-	}
-	var problems []error
-	found := make(map[string]evidence.File, len(again))
-	for _, file := range again {
-		found[file.Path] = file
-		if !x.Has(file.Path) {
-			problems = append(problems, fmt.Errorf("%s is not in the index", file.Path))
-		}
-	}
-	for _, want := range x.Files {
-		switch have, ok := found[want.Path]; {
-		case !ok:
-			problems = append(problems, fmt.Errorf("%s is in the index and not in the folder", want.Path))
-		case have != want:
-			problems = append(problems, fmt.Errorf("%s is not what the index says", want.Path))
-		}
-	}
-	if err := errors.Join(problems...); err != nil {
-		return fmt.Errorf("index of %s: %w", dir, err)
-	}
-	return nil
 }
 
 // Digest reads a file and returns its size and SHA-256, with Path as given.

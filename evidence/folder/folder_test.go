@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"gotest.tools/v3/assert"
-	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/dpone/dpone/evidence/folder"
 )
@@ -88,53 +87,6 @@ func TestReadFileTakesOnlyWhatIsThere(t *testing.T) {
 	}
 	_, err := f.ReadFile("big", 99)
 	assert.ErrorContains(t, err, "at most 99")
-}
-
-func TestIndex(t *testing.T) {
-	f := create(t)
-	assert.NilError(t, f.WriteFile("b.txt", []byte("b")))
-	assert.NilError(t, f.WriteFile("logs/a.log", []byte("a")))
-	index, err := f.WriteIndex()
-	assert.NilError(t, err)
-	assert.Equal(t, len(index.Files), 2)
-	assert.Equal(t, index.Files[0].Path, "b.txt")
-	assert.Equal(t, index.Files[0].SHA256, "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d")
-
-	read, err := folder.ReadIndex(f.Dir())
-	assert.NilError(t, err)
-	assert.NilError(t, read.Verify(f.Dir()))
-	assert.DeepEqual(t, read, index)
-
-	for name, change := range map[string]struct {
-		do   func() error
-		undo func() error
-		want string
-	}{
-		"changed":  {func() error { return f.WriteFile("b.txt", []byte("c")) }, func() error { return f.WriteFile("b.txt", []byte("b")) }, "b.txt is not what"},
-		"missing":  {func() error { return os.Remove(f.Path("b.txt")) }, func() error { return f.WriteFile("b.txt", []byte("b")) }, "b.txt is in the index and not"},
-		"unlisted": {func() error { return f.WriteFile("c.txt", nil) }, func() error { return os.Remove(f.Path("c.txt")) }, "c.txt is not in the index"},
-		"a link":   {func() error { return os.Symlink("b.txt", f.Path("l")) }, func() error { return os.Remove(f.Path("l")) }, "not a regular file"},
-	} {
-		assert.NilError(t, change.do())
-		assert.Check(t, is.ErrorContains(read.Verify(f.Dir()), change.want), name)
-		assert.NilError(t, change.undo())
-	}
-	assert.NilError(t, read.Verify(f.Dir()))
-
-	for name, bad := range map[string]string{"unknown key": `{"x": 1}`, "no schema": `{"files": []}`, "no JSON": `x`} {
-		assert.NilError(t, f.WriteFile(folder.IndexJSON, []byte(bad)))
-		_, err := folder.ReadIndex(f.Dir())
-		assert.Assert(t, err != nil, name)
-	}
-	_, err = folder.ReadIndex(filepath.Join(f.Dir(), "no-such"))
-	assert.ErrorIs(t, err, fs.ErrNotExist)
-}
-
-func TestIndexRefusesLinks(t *testing.T) {
-	f := create(t)
-	assert.NilError(t, os.Symlink("/etc/passwd", f.Path("l")))
-	_, err := f.WriteIndex()
-	assert.ErrorContains(t, err, "l is not a regular file")
 }
 
 func TestLogName(t *testing.T) {

@@ -41,18 +41,12 @@
 //     ([MediaType], [RoleOf]); an index that says otherwise is refused. The
 //     tables belong to the version of the schema: another table is another version
 //
-// Nothing in an index is left that the files do not determine: v2 does not
+// Nothing in an index is left that the files do not determine: it does not
 // repeat the name of the run, which the record and the log entry hold. That is
 // why a change of any byte of index.json is found even by a reader who does
 // not know the digest of the index. What such a reader cannot find is a change
 // of a file together with its entry: for that, the digest of index.json is
 // what a signature or a log entry holds ([Options].IndexSHA256).
-//
-// The form before, https://github.com/dpone/dpone/evidence/index/v1, has "run"
-// between "schema" and "files", no media type and no role, and escapes "<", ">"
-// and "&". It is read and verified, and no longer written. Its "run" is the
-// one member that no file determines: a change of it is found with
-// [Options].IndexSHA256 or [Options].Run only.
 //
 // # What is refused
 //

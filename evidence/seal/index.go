@@ -16,21 +16,16 @@ import (
 // IndexJSON is the name of the index, at the top of the directory.
 const IndexJSON = "index.json"
 
-// The schemas of an index: [Seal] writes Schema, readers accept both.
-const (
-	Schema   = "https://github.com/dpone/dpone/evidence/index/v2"
-	SchemaV1 = "https://github.com/dpone/dpone/evidence/index/v1"
-)
+// Schema names the format of an index.
+const Schema = "https://github.com/dpone/dpone/evidence/index/v2"
 
 // MaxIndex is the largest index, in bytes.
 const MaxIndex = 16 << 20
 
 // Index lists the files of a directory of evidence.
 type Index struct {
-	// Schema is [Schema] or [SchemaV1].
+	// Schema is [Schema].
 	Schema string
-	// Run is the name of the run; v1 only.
-	Run string
 	// Files are sorted by the bytes of Path.
 	Files []File
 	// SHA256 is the digest of the bytes of index.json, in lower-case hex: what
@@ -45,8 +40,7 @@ type File struct {
 	Size int64 `json:"size"`
 	// SHA256 is 64 lower-case hex digits.
 	SHA256 string `json:"sha256"`
-	// MediaType and Role follow from Path; an index of v1 does not hold them,
-	// its reader fills them in.
+	// MediaType and Role follow from Path.
 	MediaType string `json:"media_type"`
 	Role      Role   `json:"role"`
 }
@@ -66,13 +60,10 @@ func (x Index) search(path string) (int, bool) {
 
 // Encode returns the one form of the index in bytes.
 func (x Index) Encode() ([]byte, error) {
-	switch x.Schema {
-	case Schema:
-		return x.encode(), nil
-	case SchemaV1:
-		return x.encodeV1()
+	if x.Schema != Schema {
+		return nil, fmt.Errorf("index: schema %q is not %q", x.Schema, Schema)
 	}
-	return nil, fmt.Errorf("index: schema %q is neither %q nor %q", x.Schema, Schema, SchemaV1)
+	return x.encode(), nil
 }
 
 // encode writes what json.MarshalIndent writes without the HTML escapes, in
@@ -123,27 +114,6 @@ func appendString(out []byte, s string) []byte {
 	return append(out, '"')
 }
 
-func (x Index) encodeV1() ([]byte, error) {
-	type file struct {
-		Path   string `json:"path"`
-		Size   int64  `json:"size"`
-		SHA256 string `json:"sha256"`
-	}
-	files := make([]file, len(x.Files))
-	for i, f := range x.Files {
-		files[i] = file{f.Path, f.Size, f.SHA256}
-	}
-	raw, err := json.MarshalIndent(struct {
-		Schema string `json:"schema"`
-		Run    string `json:"run"`
-		Files  []file `json:"files"`
-	}{x.Schema, x.Run, files}, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
-	}
-	return append(raw, '\n'), nil
-}
-
 func hexDigest(raw []byte) string {
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:])
@@ -174,18 +144,13 @@ func decode(raw []byte) (Index, []Problem) {
 		x.Schema, x.Files = Schema, files
 		return x, checkFiles(files)
 	}
-	// Not what a writer of v2 writes: read it loosely to say what is wrong with
-	// it, or that it is of v1.
+	// Not what a writer writes: read it loosely to say what is wrong with it.
 	r := reader{dec: json.NewDecoder(bytes.NewReader(raw))}
 	r.dec.UseNumber()
-	keys := map[string]bool{}
 	err := r.object("", func(key string) error {
-		keys[key] = true
 		switch key {
 		case "schema":
 			return r.text(&x.Schema)
-		case "run":
-			return r.text(&x.Run)
 		case "files":
 			return r.files(&x.Files)
 		}
@@ -199,20 +164,8 @@ func decode(raw []byte) (Index, []Problem) {
 	if err != nil {
 		return x, append(r.problems, Problem{CodeSchema, IndexJSON, err.Error()})
 	}
-	v1 := x.Schema == SchemaV1
-	switch {
-	case !v1 && x.Schema != Schema:
-		return x, append(r.problems, Problem{CodeSchema, IndexJSON, fmt.Sprintf("schema %q is neither %q nor %q", x.Schema, Schema, SchemaV1)})
-	case !v1 && keys["run"]:
-		r.add(CodeUnknownKey, `"run" is not a key of v2`)
-	case v1 && r.typed:
-		r.add(CodeUnknownKey, `"media_type" and "role" are not keys of v1`)
-	}
-	if v1 && !r.typed {
-		for i := range x.Files {
-			f := &x.Files[i]
-			f.MediaType, f.Role = MediaType(f.Path), RoleOf(f.Path)
-		}
+	if x.Schema != Schema {
+		return x, append(r.problems, Problem{CodeSchema, IndexJSON, fmt.Sprintf("schema %q is not %q", x.Schema, Schema)})
 	}
 	if r.problems = append(r.problems, checkFiles(x.Files)...); len(r.problems) > 0 {
 		return x, r.problems
@@ -443,8 +396,6 @@ var errUnknown = errors.New("unknown key")
 type reader struct {
 	dec      *json.Decoder
 	problems []Problem
-	// typed says that an entry had a media type or a role.
-	typed bool
 }
 
 func (r *reader) add(code Code, detail string) {
@@ -547,10 +498,8 @@ func (r *reader) files(into *[]File) error {
 			case "sha256":
 				return r.text(&f.SHA256)
 			case "media_type":
-				r.typed = true
 				return r.text(&f.MediaType)
 			case "role":
-				r.typed = true
 				var role string
 				err := r.text(&role)
 				f.Role = Role(role)

@@ -27,7 +27,6 @@ const (
 	CodeDuplicateKey   Code = "json_duplicate_key"    // a key of the index is there twice
 	CodeUnknownKey     Code = "json_unknown_key"      // a key the format does not have, or has in another case
 	CodeSchema         Code = "schema"                // the index is not what the format says
-	CodeWrongRun       Code = "wrong_run"             // the index (v1) is of another run
 	CodeChanged        Code = "changed_while_reading" // a file changed under the reader
 	CodeUnreadable     Code = "unreadable"            // the system refused to read
 	CodeInterrupted    Code = "interrupted"           // the check was stopped before its end

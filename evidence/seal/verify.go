@@ -245,8 +245,5 @@ func readIndex(root *os.Root, opts Options) (Index, []byte, []Problem) {
 	if opts.IndexSHA256 != "" && x.SHA256 != opts.IndexSHA256 {
 		problems = append(problems, Problem{CodeDigestMismatch, IndexJSON, fmt.Sprintf("sha256 %s, expected %s", x.SHA256, opts.IndexSHA256)})
 	}
-	if opts.Run != "" && x.Schema == SchemaV1 && x.Run != opts.Run {
-		problems = append(problems, Problem{CodeWrongRun, IndexJSON, fmt.Sprintf("the index is of run %q, expected %q", x.Run, opts.Run)})
-	}
 	return x, raw, problems
 }

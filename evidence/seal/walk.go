@@ -21,8 +21,6 @@ type Options struct {
 	// as a log entry or a signature holds it. Empty means that it is not known.
 	// [Verify], [Read] and [Copy].
 	IndexSHA256 string
-	// Run is the name that an index of v1 must have; empty means any.
-	Run string
 	// Outside are the files that speak about the index and so cannot be in it
 	// (its signature, its proof): exact paths, or directories as "proofs/".
 	// They may be there, they are not listed, their bytes are not looked at.

@@ -113,5 +113,8 @@ func (s Secrets) Signer() (Signer, error) {
 	return nil, fmt.Errorf("signing secrets: %w", strict.Refuse(Unsigned, "", "no signer is configured: set %s, %s or %s", EnvKey, EnvKeyFD, EnvMACKey))
 }
 
+// Passphrase is what a key is encrypted with; empty when there is none.
+func (s Secrets) Passphrase() []byte { return bytes.Clone(s.passphrase) }
+
 // MACKey is the local key, for a reader that takes MACs; empty when there is none.
 func (s Secrets) MACKey() []byte { return bytes.Clone(s.mac) }

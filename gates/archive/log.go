@@ -70,6 +70,23 @@ func (o Options) signer(command string) (note.Signer, note.Verifier, error) {
 	return s, v, nil
 }
 
+// logKeys are the signer key of the log and its verifier key; nil where there
+// is none.
+func (o Options) logKeys(command string) (note.Signer, note.Verifier, error) {
+	verifier, err := o.verifier(command)
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, own, err := o.signer(command)
+	if err != nil || signer == nil {
+		return nil, verifier, err
+	}
+	if verifier != nil && (verifier.Name() != own.Name() || verifier.KeyHash() != own.KeyHash()) {
+		return nil, nil, usage(command, "%s and %s are of two keys", EnvLogKey, EnvLogVerifier)
+	}
+	return signer, own, nil
+}
+
 // head reads a checkpoint without judging it; nil when there is none that could be read.
 func head(path string) *tlog.Checkpoint {
 	raw, err := readRegular(filepath.Dir(path), filepath.Base(path), tlog.MaxCheckpoint)
@@ -265,19 +282,9 @@ func Chain(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	verifier, err := o.verifier(command)
+	signer, verifier, err := o.logKeys(command)
 	if err != nil {
 		return err
-	}
-	signer, own, err := o.signer(command)
-	if err != nil {
-		return err
-	}
-	if signer != nil {
-		if verifier != nil && (verifier.Name() != own.Name() || verifier.KeyHash() != own.KeyHash()) {
-			return usage(command, "%s and %s are of two keys", EnvLogKey, EnvLogVerifier)
-		}
-		verifier = own
 	}
 	if c := head(filepath.Join(o.Log, "checkpoint")); signer == nil && (verifier != nil || c != nil && c.Trust != tlog.Unsigned) {
 		return usage(command, "a signed log goes on signed: set %s", EnvLogKey)
@@ -289,15 +296,23 @@ func Chain(ctx context.Context, o Options) error {
 	return r.finish(o)
 }
 
-func (r *Result) chain(ctx context.Context, o Options, signer note.Signer, verifier note.Verifier) {
+// chain returns the record of the folder and its digest, unless the folder is
+// not as it was sealed; what came of the log is in the result.
+func (r *Result) chain(ctx context.Context, o Options, signer note.Signer, verifier note.Verifier) (*evidence.Record, string) {
 	index := r.verifyFiles(ctx, o.Root)
 	if index == nil {
-		return
+		return nil, ""
 	}
 	record, digest := r.readRecord(o.Root, *index)
-	if record == nil {
-		return
+	if record != nil {
+		r.append(ctx, o, record, digest, signer, verifier)
 	}
+	return record, digest
+}
+
+// append puts a verified folder into the log.
+func (r *Result) append(ctx context.Context, o Options, record *evidence.Record, digest string, signer note.Signer, verifier note.Verifier) {
+	index := r.index
 	entry := entryOf(record, index.SHA256, digest)
 	entry.Run = area(o, record) + "/" + entry.Run
 	line, err := entry.Encode()
@@ -364,6 +379,11 @@ func (r *Result) chain(ctx context.Context, o Options, signer note.Signer, verif
 	}
 	if signer != nil {
 		r.check("signature", evidence.Pass, "by the key %s+%08x", signer.Name(), signer.KeyHash())
+		if proof, err := l.WriteProof(r.Entry.Number); err != nil {
+			r.logError(err)
+		} else {
+			r.prove(o.Root, proof, line)
+		}
 	} else {
 		r.check("signature", evidence.Skip, "the log is unsigned: %s is not set", EnvLogKey)
 	}

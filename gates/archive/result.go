@@ -34,6 +34,7 @@ const (
 	CodeBadSignature = "bad_signature"       // the signature is wrong, of another key, or was taken away
 	CodeUnlogged     = "unlogged"            // the evidence is not in the log, or there is no log
 	CodeUnsigned     = "unsigned"            // nobody signed the log
+	CodePending      = "pending_signature"   // the statements are written down and not signed yet
 	CodeNoVerifier   = "no_verifier"         // there is a signature and no key to check it with
 )
 
@@ -89,6 +90,8 @@ type Result struct {
 	Entry   *Place   `json:"entry,omitempty"`
 	Log     *Head    `json:"log,omitempty"`
 	Entries *[]Place `json:"entries,omitempty"`
+	// Signed is who signed the folder, and what.
+	Signed *Signed `json:"signed,omitempty"`
 	// Written are the files that are new.
 	Written []string `json:"written,omitempty"`
 	// Verifier is a key that may be shown to everybody.
@@ -96,6 +99,8 @@ type Result struct {
 	// Problems make the verdict FAIL, Unverified only takes PASS away.
 	Problems   []Problem `json:"problems"`
 	Unverified []Problem `json:"unverified"`
+
+	index *seal.Index // of the folder, when its files are as it says
 }
 
 // NotGreenError is what a command returns when its answer is not PASS. mage

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -145,38 +144,6 @@ func Prove(ctx context.Context, o Options) error {
 	r.Entry = &found[0]
 	r.Written = []string{files[1].path, files[0].path}
 	r.check("proof", evidence.Pass, "entry %d of %d, %s, in %s; the entry in %s", found[0].Number, r.Log.Size, found[0].Run, files[1].path, files[0].path)
-	return r.finish(o)
-}
-
-// Keygen makes the key pair of a log with a name: the signer key goes to File,
-// which only its owner may read, the verifier key to File.pub and the output.
-func Keygen(_ context.Context, o Options) error {
-	const command = "evidence:keygen"
-	o, err := o.prepare(command, "name", o.Name, "out", o.File)
-	if err != nil {
-		return err
-	}
-	// The name becomes the first line of each checkpoint; the root is that of no entry.
-	probe := o.Name + "\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n"
-	if _, err := tlog.ParseCheckpoint([]byte(probe), nil); err != nil || clean(o.Name) != o.Name {
-		return usage(command, "-name=%q: give a name without spaces and plus signs, such as example.com/evidence", o.Name)
-	}
-	files := []newFile{{o.File + ".pub", nil, 0o644}, {o.File, nil, 0o600}}
-	if err := free(command, files); err != nil {
-		return err
-	}
-	secret, public, err := note.GenerateKey(rand.Reader, o.Name)
-	if err != nil {
-		return fmt.Errorf("%s: %w", command, err)
-	}
-	files[0].content, files[1].content = []byte(public+"\n"), []byte(secret+"\n")
-	if err := writeNew(command, files); err != nil {
-		return err
-	}
-	r := newResult(command, "")
-	r.Verifier = public
-	r.Written = []string{files[1].path, files[0].path}
-	r.check("keys", evidence.Pass, "signer key (secret, for %s) in %s; verifier key (for %s) in %s", EnvLogKey, files[1].path, EnvLogVerifier, files[0].path)
 	return r.finish(o)
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/evidence/folder"
+	"github.com/dpone/dpone/evidence/seal"
 	"github.com/dpone/dpone/gates"
 )
 
@@ -82,11 +83,11 @@ func OnDisk(t testing.TB, outcome gates.Outcome) {
 	record, err := evidence.Decode(raw)
 	assert.NilError(t, err)
 	assert.Equal(t, record.StableDigest, outcome.Record.StableDigest)
-	index, err := folder.ReadIndex(outcome.Folder)
-	assert.NilError(t, err)
-	assert.NilError(t, index.Verify(outcome.Folder))
+	sealed := seal.Verify(t.Context(), outcome.Folder, seal.Options{})
+	assert.NilError(t, sealed.Err())
 	for _, name := range []string{folder.RecordMD, folder.JUnitXML} {
-		assert.Assert(t, index.Has(name), "%s is not in the index", name)
+		_, ok := sealed.Index.Find(name)
+		assert.Assert(t, ok, "%s is not in the index", name)
 	}
 }
 

@@ -94,6 +94,9 @@ type Options struct {
 	Background bool
 	// Line is how errors call the command; the command itself if empty.
 	Line string
+	// Environ is the whole environment of the program but for [Command].Env; that
+	// of this process, without keys, if nil.
+	Environ []string
 }
 
 // ExitError says that the program ran and ended with a code other than 0.
@@ -147,7 +150,10 @@ func Run(ctx context.Context, root string, c Command, o Options) (Result, error)
 	}
 	cmd := exec.Command(c.Name, c.Args...)
 	cmd.Dir = dir
-	cmd.Env = append(surroundings(), c.Env...)
+	if cmd.Env = slices.Clone(o.Environ); o.Environ == nil {
+		cmd.Env = surroundings()
+	}
+	cmd.Env = append(cmd.Env, c.Env...)
 	// Children that outlive the program would keep the pipes open for ever.
 	cmd.WaitDelay = Grace
 
@@ -229,11 +235,23 @@ var repositoryVariables = []string{
 	"GIT_COMMON_DIR", "GIT_INTERNAL_SUPER_PREFIX",
 }
 
+// keyVariables hold the keys that evidence is signed with. No child needs them:
+// one that had them could sign what it likes.
+var keyVariables = []string{
+	"DPONE_SIGNING_KEY", "DPONE_SIGNING_KEY_FD", "DPONE_SIGNING_KEY_PASSWORD", "DPONE_SIGNING_KEY_PASSWORD_FD",
+	"DPONE_LOCAL_ATTESTATION_KEY", "DPONE_LOG_KEY", "DPONE_SIGNER",
+	"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL",
+}
+
+// IsKey says whether a variable holds a key that evidence is signed with, or what
+// leads to one. Children do not get it.
+func IsKey(variable string) bool { return slices.Contains(keyVariables, variable) }
+
 // surroundings is the environment that children get.
 func surroundings() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
-		return slices.Contains(repositoryVariables, name)
+		return slices.Contains(repositoryVariables, name) || slices.Contains(keyVariables, name)
 	})
 }
 

@@ -177,3 +177,18 @@ func TestCappedWriter(t *testing.T) {
 	_, err = (&proc.CappedWriter{W: full{}, Max: 10}).Write([]byte("x"))
 	assert.ErrorContains(t, err, "no space")
 }
+
+// TestChildrenGetNoKeys holds that no child can sign evidence.
+func TestChildrenGetNoKeys(t *testing.T) {
+	for _, name := range []string{
+		"DPONE_SIGNING_KEY", "DPONE_SIGNING_KEY_FD", "DPONE_SIGNING_KEY_PASSWORD", "DPONE_SIGNING_KEY_PASSWORD_FD",
+		"DPONE_LOCAL_ATTESTATION_KEY", "DPONE_LOG_KEY", "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+	} {
+		t.Setenv(name, "a-secret-of-the-runner")
+	}
+	t.Setenv("DPONE_OTHER", "passed on")
+	result, err := proc.Run(t.Context(), ".", sh("env"), proc.Options{Capture: 1 << 20})
+	assert.NilError(t, err)
+	assert.Assert(t, !strings.Contains(string(result.Stdout), "a-secret-of-the-runner"), "%s", result.Stdout)
+	assert.Assert(t, strings.Contains(string(result.Stdout), "DPONE_OTHER=passed on"), "%s", result.Stdout)
+}

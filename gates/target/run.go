@@ -21,6 +21,7 @@ import (
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/archive"
 	"github.com/dpone/dpone/gates/proc"
 	"github.com/dpone/dpone/gates/source"
 	"github.com/dpone/dpone/gates/terminal"
@@ -94,6 +95,11 @@ func Run(ctx context.Context, g gates.Gate, f Flags) error {
 	if err != nil {
 		return err
 	}
+	keeper, err := archive.NewKeeper(archive.Options{Getenv: os.Getenv})
+	if err != nil {
+		return err
+	}
+	opts.Keep = keeper.Keep
 	if value(f.Plan) {
 		plan, err := gates.MakePlan(g, opts)
 		if err != nil {
@@ -113,7 +119,7 @@ func Run(ctx context.Context, g gates.Gate, f Flags) error {
 		StopToken: rand.Text(), Summary: page,
 	})
 	opts.Sink = screen.Handle
-	ctx, stop := untilSignal(ctx)
+	ctx, stop := UntilSignal(ctx)
 	defer stop()
 	outcome, err := gates.Run(ctx, g, opts)
 	if err != nil {
@@ -204,8 +210,10 @@ func commandLine(argv []string, id string) string {
 // parentPoll is how often the runner looks whether mage is still there.
 const parentPoll = 200 * time.Millisecond
 
-// untilSignal returns a context that a signal ends, with the signal as cause.
-func untilSignal(parent context.Context) (context.Context, func()) {
+// UntilSignal returns a context that a signal ends, with a *[gates.SignalError]
+// as cause, and so does the end of the mage process that started this one. The
+// function that comes with it gives the signals back.
+func UntilSignal(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)

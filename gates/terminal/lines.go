@@ -202,6 +202,9 @@ func (p *Printer) closing(b *strings.Builder, now time.Time, end *gates.RunEnd, 
 		p.line(b, "      no evidence was written")
 	} else {
 		p.line(b, "      evidence "+p.oneLine(end.Folder)+p.digest(end.IndexDigest))
+		for _, said := range end.Kept {
+			p.line(b, "      kept     "+p.oneLine(said))
+		}
 	}
 	for line := range strings.SplitSeq(end.Trouble, "\n") {
 		if line = p.oneLine(line); line != "" {
