@@ -11,6 +11,7 @@ import (
 	"github.com/dpone/dpone/gates"
 	"github.com/dpone/dpone/gates/bench/judge"
 	"github.com/dpone/dpone/gates/matrix/result"
+	workerprotocol "github.com/dpone/dpone/gates/matrix/worker/protocol"
 )
 
 // Figures are the result, written to bench.json.
@@ -93,7 +94,7 @@ func (p *Part) side(name string) Side {
 }
 
 // keep adds what all cases of a turn took.
-func (p *Part) keep(answers []answer, s *Sample) {
+func (p *Part) keep(answers []workerprotocol.Answer, s *Sample) {
 	p.Cases = map[string]result.Durations{}
 	for _, a := range answers {
 		p.Cases[a.Case] = a.Seconds

@@ -1,8 +1,6 @@
 package matrixbench
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,7 +13,7 @@ import (
 	"github.com/dpone/dpone/gates"
 	"github.com/dpone/dpone/gates/bench/judge"
 	"github.com/dpone/dpone/gates/matrix/cases"
-	"github.com/dpone/dpone/gates/matrix/result"
+	workerprotocol "github.com/dpone/dpone/gates/matrix/worker/protocol"
 	"github.com/dpone/dpone/gates/proc"
 )
 
@@ -30,33 +28,18 @@ type lab struct {
 	progress func(round int, text string)
 }
 
-// answer is what the worker says of one case.
-type answer struct {
-	Case    string             `json:"case_id"`
-	Verdict evidence.Verdict   `json:"verdict"`
-	Failed  []string           `json:"failed"`
-	Problem string             `json:"problem"`
-	Seconds result.Durations   `json:"seconds"`
-	Runs    map[string]float64 `json:"runs"`
-}
-
-// plainAnswer is what the program of the plain tools says of one tool.
-type plainAnswer struct {
-	Pair    string    `json:"pair"`
-	Tool    string    `json:"tool"`
-	Seconds []float64 `json:"seconds"`
-	Problem string    `json:"problem"`
-}
-
 // carry carries out cases in a process of its own, that many at once. A case that fails or
 // is missing is an error, for a time says nothing of work that was not done; one that could
 // not be carried out is left to the caller.
-func (l *lab) carry(ctx context.Context, name string, mode cases.Mode, rows int64, jobs int, selected []string) ([]answer, Sample, error) {
+func (l *lab) carry(ctx context.Context, name string, mode cases.Mode, rows int64, jobs int, selected []string) ([]workerprotocol.Answer, Sample, error) {
 	if len(selected) == 0 {
 		return nil, Sample{}, errors.New("the selection has no case for it")
 	}
-	answers, sample, err := ask[answer](ctx, l, name, l.carryCommand(name), map[string]any{
-		"mode": mode, "rows": rows, "changed": cases.DefaultChanged, "deleted": cases.DefaultDeleted, "seed": cases.DefaultSeed, "cases": selected, "jobs": jobs,
+	answers, sample, err := ask[workerprotocol.Answer](ctx, l, name, l.carryCommand(name), func(scratch string) any {
+		return workerprotocol.Request{
+			Mode: mode, Rows: rows, Changed: cases.DefaultChanged, Deleted: cases.DefaultDeleted, Seed: cases.DefaultSeed,
+			Cases: selected, Jobs: jobs, Scratch: scratch,
+		}
 	})
 	if err != nil {
 		return answers, sample, err
@@ -76,7 +59,7 @@ func (l *lab) carry(ctx context.Context, name string, mode cases.Mode, rows int6
 }
 
 // whole is carry for parts that say nothing unless every case is carried out.
-func (l *lab) whole(ctx context.Context, name string, mode cases.Mode, rows int64, jobs int, selected []string) ([]answer, Sample, error) {
+func (l *lab) whole(ctx context.Context, name string, mode cases.Mode, rows int64, jobs int, selected []string) ([]workerprotocol.Answer, Sample, error) {
 	answers, sample, err := l.carry(ctx, name, mode, rows, jobs, selected)
 	if err == nil {
 		err = uncarried(answers)
@@ -85,8 +68,8 @@ func (l *lab) whole(ctx context.Context, name string, mode cases.Mode, rows int6
 }
 
 // uncarried says which cases could not be carried out, and why the first of them could not.
-func uncarried(answers []answer) error {
-	var first answer
+func uncarried(answers []workerprotocol.Answer) error {
+	var first workerprotocol.Answer
 	n := 0
 	for _, a := range answers {
 		if a.Verdict != evidence.Pass {
@@ -102,14 +85,13 @@ func uncarried(answers []answer) error {
 }
 
 // ask runs a program on a request and reads the lines that it answers. Its files are removed again.
-func ask[T any](ctx context.Context, l *lab, name string, command proc.Command, request map[string]any) (answers []T, s Sample, err error) {
+func ask[T any](ctx context.Context, l *lab, name string, command proc.Command, request func(scratch string) any) (answers []T, s Sample, err error) {
 	scratch := l.p.Expand("$SCRATCH/" + name)
 	if err := os.MkdirAll(scratch, 0o700); err != nil {
 		return nil, s, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	request["scratch"] = scratch
-	raw, err := json.Marshal(request)
+	raw, err := json.Marshal(request(scratch))
 	if err != nil {
 		return nil, s, err
 	}
@@ -121,16 +103,11 @@ func ask[T any](ctx context.Context, l *lab, name string, command proc.Command, 
 		return nil, s, err
 	}
 	s = Sample{Seconds: done.Duration.Seconds(), CPU: done.CPU.Seconds(), RSS: done.MaxRSS}
-	lines := bufio.NewScanner(bytes.NewReader(done.Stdout))
-	lines.Buffer(nil, maxAnswers)
-	for lines.Scan() {
-		var a T
-		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
-			return nil, s, fmt.Errorf("%s: the answer of the program: %w", name, err)
-		}
-		answers = append(answers, a)
+	answers, err = workerprotocol.Read[T](done.Stdout)
+	if err != nil {
+		return nil, s, fmt.Errorf("%s: %w", name, err)
 	}
-	return answers, s, lines.Err()
+	return answers, s, nil
 }
 
 // add keeps a sample of a side.

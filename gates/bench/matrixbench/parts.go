@@ -13,6 +13,7 @@ import (
 	"github.com/dpone/dpone/engine/manifest"
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates/bench/judge"
+	plainprotocol "github.com/dpone/dpone/gates/bench/matrixbench/plain/protocol"
 	"github.com/dpone/dpone/gates/matrix"
 	"github.com/dpone/dpone/gates/matrix/cases"
 	"github.com/dpone/dpone/gates/matrix/shard"
@@ -136,11 +137,11 @@ type tested struct {
 // pairs holds the engine against the plain tools, one case at a time and one side after the other.
 func (l *lab) pairs(ctx context.Context) error {
 	var all []*tested
-	var request []map[string]string
+	var request []plainprotocol.Pair
 	for _, c := range l.cases {
 		if c.Strategy == manifest.FullRefresh {
 			all = append(all, &tested{c: c})
-			request = append(request, map[string]string{"source": c.Source, "sink": c.Sink})
+			request = append(request, plainprotocol.Pair{Source: c.Source, Sink: c.Sink})
 		}
 	}
 	if len(all) == 0 {
@@ -205,9 +206,12 @@ func (l *lab) engineTurn(ctx context.Context, all []*tested) error {
 	return nil
 }
 
-func (l *lab) plainTurn(ctx context.Context, all []*tested, request []map[string]string) error {
-	answers, _, err := ask[plainAnswer](ctx, l, "plain-pairs", l.plainCommand("plain-pairs"), map[string]any{
-		"rows": l.opts.rows(), "changed": cases.DefaultChanged, "deleted": cases.DefaultDeleted, "seed": cases.DefaultSeed, "pairs": request, "moves": len(loads()),
+func (l *lab) plainTurn(ctx context.Context, all []*tested, pairs []plainprotocol.Pair) error {
+	answers, _, err := ask[plainprotocol.Answer](ctx, l, "plain-pairs", l.plainCommand("plain-pairs"), func(scratch string) any {
+		return plainprotocol.Request{
+			Rows: l.opts.rows(), Changed: cases.DefaultChanged, Deleted: cases.DefaultDeleted, Seed: cases.DefaultSeed,
+			Pairs: pairs, Moves: len(loads()), Scratch: scratch,
+		}
 	})
 	if err != nil {
 		return err

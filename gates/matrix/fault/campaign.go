@@ -1,8 +1,6 @@
 package fault
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +11,8 @@ import (
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/matrix/cases"
+	"github.com/dpone/dpone/gates/matrix/worker/protocol"
 	"github.com/dpone/dpone/gates/proc"
 )
 
@@ -28,7 +28,7 @@ const patience = 5 * time.Minute
 // maxAnswers bounds what a worker may print, in bytes.
 const maxAnswers = 4 << 20
 
-// answer is what the worker says of one case.
+// answer is what a report keeps of the worker's answer about one case.
 type answer struct {
 	Case    string           `json:"case_id"`
 	Verdict evidence.Verdict `json:"verdict"`
@@ -58,9 +58,9 @@ func carry(ctx context.Context, p *gates.Pass, t trial, o Options) (answers []an
 	if err := os.MkdirAll(scratch, 0o700); err != nil {
 		return nil, err
 	}
-	request, err := json.Marshal(map[string]any{
-		"mode": "mock_local", "rows": o.Rows, "changed": changed, "deleted": deleted, "seed": o.Seed,
-		"cases": t.cases, "jobs": o.Jobs, "scratch": scratch,
+	request, err := json.Marshal(protocol.Request{
+		Mode: cases.MockLocal, Rows: o.Rows, Changed: changed, Deleted: deleted, Seed: o.Seed,
+		Cases: t.cases, Jobs: o.Jobs, Scratch: scratch,
 	})
 	if err != nil {
 		return nil, err
@@ -79,23 +79,18 @@ func carry(ctx context.Context, p *gates.Pass, t trial, o Options) (answers []an
 }
 
 // read reads the lines of a worker. Answers about other cases, and second ones, are an error.
-func read(out []byte, cases []string) (answers []answer, err error) {
-	lines := bufio.NewScanner(bytes.NewReader(out))
-	lines.Buffer(nil, maxAnswers)
-	for lines.Scan() {
-		var a answer
-		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
-			return answers, broken("the worker's answer: %w", err)
-		}
-		if !slices.Contains(cases, a.Case) || slices.ContainsFunc(answers, func(b answer) bool { return a.Case == b.Case }) {
+func read(out []byte, asked []string) (answers []answer, err error) {
+	said, unread := protocol.Read[protocol.Answer](out)
+	for _, a := range said {
+		if !slices.Contains(asked, a.Case) || slices.ContainsFunc(answers, func(b answer) bool { return a.Case == b.Case }) {
 			return answers, broken("the worker answers for the case %q, which was not asked for, or twice", a.Case)
 		}
-		answers = append(answers, a)
+		answers = append(answers, answer{Case: a.Case, Verdict: a.Verdict, Failed: a.Failed, Problem: a.Problem})
 	}
-	if err := lines.Err(); err != nil {
-		return answers, broken("the worker's answers: %w", err)
+	if unread != nil {
+		return answers, broken("the worker's answers: %w", unread)
 	}
-	slices.SortFunc(answers, func(a, b answer) int { return slices.Index(cases, a.Case) - slices.Index(cases, b.Case) })
+	slices.SortFunc(answers, func(a, b answer) int { return slices.Index(asked, a.Case) - slices.Index(asked, b.Case) })
 	return answers, nil
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/dpone/dpone/gates/matrix"
 	"github.com/dpone/dpone/gates/matrix/cases"
 	"github.com/dpone/dpone/gates/matrix/result"
+	"github.com/dpone/dpone/gates/matrix/worker/protocol"
 )
 
 func main() {
@@ -42,35 +43,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return errors.New("usage: worker cases <request.json>, or worker crash <manifest> <point>")
 }
 
-// request says which cases.
-type request struct {
-	Mode    cases.Mode `json:"mode"`
-	Rows    int64      `json:"rows"`
-	Changed float64    `json:"changed"`
-	Deleted float64    `json:"deleted"`
-	Seed    uint64     `json:"seed"`
-	Cases   []string   `json:"cases"`
-	Jobs    int        `json:"jobs"`
-	Scratch string     `json:"scratch"`
-}
-
-// answer is a line of output.
-type answer struct {
-	Case    string           `json:"case_id"`
-	Verdict evidence.Verdict `json:"verdict"`
-	Failed  []string         `json:"failed"`
-	Problem string           `json:"problem,omitempty"`
-	// Seconds are those of the case, and Runs those of the engine's runs in it, by name.
-	Seconds result.Durations   `json:"seconds"`
-	Runs    map[string]float64 `json:"runs"`
-}
-
 func execute(ctx context.Context, path string, out io.Writer) (err error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	var q request
+	var q protocol.Request
 	if err := json.Unmarshal(raw, &q); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -93,7 +71,7 @@ func execute(ctx context.Context, path string, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, e.Close(ctx)) }()
 	encoder := json.NewEncoder(out)
 	e.Each(ctx, selected, q.Jobs, func(r result.Case) {
-		a := answer{Case: r.ID, Verdict: r.Verdict(), Failed: []string{}, Problem: r.Problem, Seconds: r.Durations, Runs: map[string]float64{}}
+		a := protocol.Answer{Case: r.ID, Verdict: r.Verdict(), Failed: []string{}, Problem: r.Problem, Seconds: r.Durations, Runs: map[string]float64{}}
 		for i := range r.Runs {
 			a.Runs[r.Runs[i].Name] = r.Runs[i].Seconds
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/dpone/dpone/engine/connector"
 	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/gates/matrix/worker/protocol"
 )
 
 // TestMain is the worker itself when it is asked to be.
@@ -34,12 +35,12 @@ func TestCases(t *testing.T) {
 	t.Chdir("../../..")
 	dir := t.TempDir()
 	path := filepath.Join(dir, "request.json")
-	raw, err := json.Marshal(request{Mode: "mock_local", Rows: 40, Changed: 0.3, Deleted: 0.1, Seed: 1, Cases: []string{"sqlite_to_file__replace"}, Jobs: 1, Scratch: dir})
+	raw, err := json.Marshal(protocol.Request{Mode: "mock_local", Rows: 40, Changed: 0.3, Deleted: 0.1, Seed: 1, Cases: []string{"sqlite_to_file__replace"}, Jobs: 1, Scratch: dir})
 	assert.NilError(t, err)
 	assert.NilError(t, os.WriteFile(path, raw, 0o600))
 	var out bytes.Buffer
 	assert.NilError(t, run(t.Context(), []string{"cases", path}, &out))
-	var a answer
+	var a protocol.Answer
 	assert.NilError(t, json.Unmarshal(out.Bytes(), &a))
 	assert.Equal(t, a.Verdict, evidence.Pass, "%s", out.Bytes())
 	assert.Equal(t, a.Case, "sqlite_to_file__replace")

@@ -30,38 +30,14 @@ import (
 	"github.com/dpone/dpone/gates/matrix"
 	"github.com/dpone/dpone/gates/matrix/fixture"
 	"github.com/dpone/dpone/gates/matrix/system"
+
+	"github.com/dpone/dpone/gates/bench/matrixbench/plain/protocol"
 )
 
 func main() {
 	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
 		log.Fatal(err)
 	}
-}
-
-// request says what is moved.
-type request struct {
-	Rows    int64   `json:"rows"`
-	Changed float64 `json:"changed"`
-	Deleted float64 `json:"deleted"`
-	Seed    uint64  `json:"seed"`
-	Pairs   []pair  `json:"pairs"`
-	// Moves is how often each tool moves the rows, one time after the other.
-	Moves   int    `json:"moves"`
-	Scratch string `json:"scratch"`
-}
-
-type pair struct {
-	Source string `json:"source"`
-	Sink   string `json:"sink"`
-}
-
-// answer is a line of output.
-type answer struct {
-	Pair string `json:"pair"`
-	// Tool is empty when no tool could be tried, and Problem says why it gave no time.
-	Tool    string    `json:"tool,omitempty"`
-	Seconds []float64 `json:"seconds,omitempty"`
-	Problem string    `json:"problem,omitempty"`
 }
 
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
@@ -72,7 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	var q request
+	var q protocol.Request
 	if err := json.Unmarshal(raw, &q); err != nil {
 		return fmt.Errorf("%s: %w", args[0], err)
 	}
@@ -82,7 +58,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	for _, p := range q.Pairs {
 		answers, err := s.measure(ctx, q, p)
 		if err != nil {
-			answers = append(answers, answer{Problem: err.Error()})
+			answers = append(answers, protocol.Answer{Problem: err.Error()})
 		}
 		for _, a := range answers {
 			a.Pair = p.Source + "_to_" + p.Sink
@@ -175,7 +151,7 @@ func (s *stage) close(ctx context.Context) (err error) {
 }
 
 // open lays out what a full_refresh case finds: a source after its change, and a target with the rows before it.
-func (s *systems) open(ctx context.Context, q request, p pair) (st *stage, err error) {
+func (s *systems) open(ctx context.Context, q protocol.Request, p protocol.Pair) (st *stage, err error) {
 	st = &stage{}
 	from, err := s.get(ctx, p.Source)
 	if err != nil {
@@ -214,7 +190,7 @@ func (s *systems) open(ctx context.Context, q request, p pair) (st *stage, err e
 }
 
 // measure times the tools of a pair.
-func (s *systems) measure(ctx context.Context, q request, p pair) (answers []answer, err error) {
+func (s *systems) measure(ctx context.Context, q protocol.Request, p protocol.Pair) (answers []protocol.Answer, err error) {
 	st, err := s.open(ctx, q, p)
 	defer func() { err = errors.Join(err, st.close(ctx)) }()
 	if err != nil {
@@ -231,7 +207,7 @@ func (s *systems) measure(ctx context.Context, q request, p pair) (answers []ans
 		}
 	}
 	for _, t := range all {
-		a := answer{Tool: t.name}
+		a := protocol.Answer{Tool: t.name}
 		for range q.Moves {
 			took, err := st.timed(ctx, t, want)
 			if err != nil {

@@ -16,6 +16,8 @@ import (
 	"github.com/dpone/dpone/gates/matrix/fixture"
 	"github.com/dpone/dpone/gates/matrix/system"
 	"github.com/dpone/dpone/gates/matrix/system/systemtest"
+
+	"github.com/dpone/dpone/gates/bench/matrixbench/plain/protocol"
 )
 
 func families() []string { return []string{postgres, sqlite, files} }
@@ -38,8 +40,8 @@ func TestTools(t *testing.T) {
 	for _, from := range families() {
 		for _, to := range families() {
 			t.Run(from+"_to_"+to, func(t *testing.T) {
-				p := pair{from, to}
-				st, err := s.open(t.Context(), request{Rows: 200, Changed: 0.2, Deleted: 0.05, Seed: 3}, p)
+				p := protocol.Pair{Source: from, Sink: to}
+				st, err := s.open(t.Context(), protocol.Request{Rows: 200, Changed: 0.2, Deleted: 0.05, Seed: 3}, p)
 				t.Cleanup(func() { assert.NilError(t, st.close(context.Background())) })
 				unavailable(t, err)
 				all, err := tools(t.Context(), p, st.job)
@@ -72,15 +74,15 @@ func TestTools(t *testing.T) {
 func TestRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	request, err := json.Marshal(request{Rows: 30, Changed: 0.2, Deleted: 0.05, Seed: 3, Moves: 2, Scratch: dir, Pairs: []pair{{sqlite, files}, {files, "oracle"}}})
+	request, err := json.Marshal(protocol.Request{Rows: 30, Changed: 0.2, Deleted: 0.05, Seed: 3, Moves: 2, Scratch: dir, Pairs: []protocol.Pair{{Source: sqlite, Sink: files}, {Source: files, Sink: "oracle"}}})
 	assert.NilError(t, err)
 	path := filepath.Join(dir, "request.json")
 	assert.NilError(t, os.WriteFile(path, request, 0o600))
 	var out bytes.Buffer
 	assert.NilError(t, run(t.Context(), []string{path}, &out))
-	var answers []answer
+	var answers []protocol.Answer
 	for lines := bufio.NewScanner(&out); lines.Scan(); {
-		var a answer
+		var a protocol.Answer
 		assert.NilError(t, json.Unmarshal(lines.Bytes(), &a))
 		answers = append(answers, a)
 	}

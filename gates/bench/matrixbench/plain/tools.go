@@ -19,6 +19,8 @@ import (
 
 	"github.com/dpone/dpone/gates/matrix/fixture"
 	"github.com/dpone/dpone/gates/matrix/system"
+
+	"github.com/dpone/dpone/gates/bench/matrixbench/plain/protocol"
 )
 
 // tool moves the rows of a job once.
@@ -37,16 +39,16 @@ const (
 )
 
 // tools are the ways to move the rows of a pair. Those of which the program is not there are left out.
-func tools(ctx context.Context, p pair, j job) ([]tool, error) {
+func tools(ctx context.Context, p protocol.Pair, j job) ([]tool, error) {
 	published := filepath.Join(j.dir, "plain.csv.zst")
 	switch p {
-	case pair{postgres, postgres}:
+	case protocol.Pair{Source: postgres, Sink: postgres}:
 		psql, err := findPsql(ctx, j.from.Connection.DSN)
 		return []tool{{name: "psql, COPY in binary format through a pipe", move: func(ctx context.Context) error { return binaryPipe(ctx, psql, j) }}}, err
-	case pair{postgres, files}:
+	case protocol.Pair{Source: postgres, Sink: files}:
 		psql, err := findPsql(ctx, j.from.Connection.DSN)
 		return []tool{{name: "psql, COPY to CSV, zstd", move: func(ctx context.Context) error { return copyToFile(ctx, psql, j, published) }, file: published}}, err
-	case pair{sqlite, sqlite}:
+	case protocol.Pair{Source: sqlite, Sink: sqlite}:
 		all := []tool{{name: "INSERT SELECT from the attached database, modernc.org/sqlite", move: j.insertSelect}}
 		if program, err := exec.LookPath("sqlite3"); err == nil {
 			all = append(all, tool{name: "INSERT SELECT from the attached database, sqlite3", move: func(ctx context.Context) error { return j.insertSelectBy(ctx, program) }})
