@@ -33,7 +33,7 @@ var (
 	// nameDescribes ends the names of variables that only tell about a secret:
 	// where it is, what it is called, how it is used.
 	nameDescribes = []string{
-		"_FILE", "_PATH", "_DIR", "_SOCK", "_SOCKET", "_NAME", "_USER", "_USERNAME", "_TYPE", "_MODE", "_METHOD",
+		"_FILE", "_PATH", "_DIR", "_SOCK", "_SOCKET", "_NAME", "_NAMES", "_USER", "_USERNAME", "_TYPE", "_MODE", "_METHOD",
 		"_PROVIDER", "_HOST", "_PORT", "_ENABLED", "_DISABLED", "_TTL", "_TIMEOUT", "_EXPIRY", "_SCOPE", "_SCOPES",
 		"_AUDIENCE", "_ISSUER", "_ALG", "_ALGORITHM", "_REGION", "_LENGTH", "_FORMAT", "_DOMAIN",
 	}

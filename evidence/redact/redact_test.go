@@ -138,7 +138,7 @@ func TestSecretName(t *testing.T) {
 		assert.Assert(t, secretName(name), name)
 	}
 	for _, name := range []string{
-		"PWD", "OLDPWD", "SSH_AUTH_SOCK", "XAUTHORITY", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "AUTHORS", "PATH", "HOME",
+		"PWD", "OLDPWD", "DPONE_SECRET_NAMES", "SSH_AUTH_SOCK", "XAUTHORITY", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "AUTHORS", "PATH", "HOME",
 		"GOOGLE_APPLICATION_CREDENTIALS", "TOKEN_FILE", "AUTH_TYPE", "GOFLAGS", "KEYBOARD", "PWDEBUG", "GIT_ASKPASS", "",
 	} {
 		assert.Assert(t, !secretName(name), name)

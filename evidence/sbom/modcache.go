@@ -187,22 +187,10 @@ var sourceName = regexp.MustCompile(`(?i)\.(?:go|c|h|s|py|js|ts|json|ya?ml|html?
 // say the same: which of several holds, or for what, is not ours to guess.
 // The texts that were read are returned by name.
 func lookFor(root *os.Root) (Licence, map[string][]byte, error) {
-	dir, err := root.Open(".")
+	names, err := licenceNames(root)
 	if err != nil {
 		return Licence{}, nil, err
 	}
-	defer dir.Close()
-	entries, err := dir.ReadDir(-1)
-	if err != nil {
-		return Licence{}, nil, err
-	}
-	var names []string
-	for _, e := range entries {
-		if !e.IsDir() && licenceName.MatchString(e.Name()) && !sourceName.MatchString(e.Name()) {
-			names = append(names, e.Name())
-		}
-	}
-	slices.Sort(names)
 	if len(names) == 0 {
 		return unknown("it has no licence file"), nil, nil
 	}
@@ -231,6 +219,27 @@ func lookFor(root *os.Root) (Licence, map[string][]byte, error) {
 		}
 	}
 	return found, texts, nil
+}
+
+// licenceNames are the names of the licence files in the root of a module, sorted.
+func licenceNames(root *os.Root) ([]string, error) {
+	dir, err := root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	entries, err := dir.ReadDir(-1)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() && licenceName.MatchString(e.Name()) && !sourceName.MatchString(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 var errTooLarge = errors.New("too large")

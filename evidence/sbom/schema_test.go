@@ -1,7 +1,9 @@
 package sbom
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
@@ -17,10 +19,10 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// The official schema of CycloneDX is of draft-07, which jsonschema-go knows by their
-// "$schema". It does not look at "format", so the tests check the forms of
-// times and identifiers themselves, and what no schema can say: that every
-// reference leads somewhere.
+// The official schemas of CycloneDX 1.6 and SPDX 2.3 are of draft-07, which
+// jsonschema-go knows by their "$schema". It does not look at "format", so the
+// tests check the forms of times and identifiers themselves, and what no schema
+// can say: that every reference leads somewhere.
 
 var cycloneDXSchema = sync.OnceValues(func() (*jsonschema.Resolved, error) {
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/CycloneDX/cyclonedx-go").Output()
@@ -39,6 +41,25 @@ var cycloneDXSchema = sync.OnceValues(func() (*jsonschema.Resolved, error) {
 	return schema.Resolve(&jsonschema.ResolveOptions{Loader: func(uri *url.URL) (*jsonschema.Schema, error) {
 		return read(path.Base(uri.Path))
 	}})
+})
+
+// spdxSchemaSum is the SHA-256 of the official schema; where it is from, and
+// under which licence, is in the NOTICE beside it.
+const spdxSchemaSum = "c2e139546ef93597d3b1214d1d452369d0b536af6c6d6500dbd25c582034aa7c"
+
+var spdxSchema = sync.OnceValues(func() (*jsonschema.Resolved, error) {
+	raw, err := os.ReadFile("testdata/spdx-2.3/spdx-schema.json")
+	if err != nil {
+		return nil, err
+	}
+	if sum := fmt.Sprintf("%x", sha256.Sum256(raw)); sum != spdxSchemaSum {
+		return nil, fmt.Errorf("the schema was changed: its SHA-256 is %s", sum)
+	}
+	schema := new(jsonschema.Schema)
+	if err := json.Unmarshal(raw, schema); err != nil {
+		return nil, err
+	}
+	return schema.Resolve(nil)
 })
 
 func readSchema(name string) (*jsonschema.Schema, error) {
@@ -124,9 +145,10 @@ func validCycloneDX(t *testing.T, raw []byte) cycloneDXView {
 	return doc
 }
 
-// validSPDX checks what a document says of itself. The official schema is not part of any module that is at hand.
+// validSPDX checks a document against the schema and itself.
 func validSPDX(t *testing.T, raw []byte) spdxDocument {
 	t.Helper()
+	assert.NilError(t, follows(t, spdxSchema, raw))
 	var doc spdxDocument
 	assert.NilError(t, json.Unmarshal(raw, &doc))
 	assert.Assert(t, isNamespace.MatchString(doc.Namespace), doc.Namespace)
@@ -151,6 +173,9 @@ func TestSchemaRefuses(t *testing.T) {
 	cyclone, err := b.cycloneDX()
 	assert.NilError(t, err)
 	assert.NilError(t, follows(t, cycloneDXSchema, cyclone))
+	spdx, err := b.spdx()
+	assert.NilError(t, err)
+	assert.NilError(t, follows(t, spdxSchema, spdx))
 
 	first := func(m map[string]any, list string) map[string]any {
 		return m[list].([]any)[0].(map[string]any)
@@ -159,6 +184,16 @@ func TestSchemaRefuses(t *testing.T) {
 		name   string
 		change func(m map[string]any)
 	}{
+		{"SPDX without version", func(m map[string]any) { delete(m, "spdxVersion") }},
+		{"SPDX without namespace", func(m map[string]any) { delete(m, "documentNamespace") }},
+		{"SPDX with an unknown key", func(m map[string]any) { m["x"] = 1 }},
+		{"SPDX with no creator", func(m map[string]any) { m["creationInfo"].(map[string]any)["creators"] = []any{} }},
+		{"SPDX package without name", func(m map[string]any) { delete(first(m, "packages"), "name") }},
+		{"SPDX package without a place", func(m map[string]any) { delete(first(m, "packages"), "downloadLocation") }},
+		{"SPDX package of unknown purpose", func(m map[string]any) { first(m, "packages")["primaryPackagePurpose"] = "x" }},
+		{"SPDX package with an unknown key", func(m map[string]any) { first(m, "packages")["x"] = 1 }},
+		{"SPDX checksum of an unknown kind", func(m map[string]any) { first(first(m, "packages"), "checksums")["algorithm"] = "H1" }},
+		{"SPDX relationship of unknown type", func(m map[string]any) { first(m, "relationships")["relationshipType"] = "NEEDS" }},
 		{"CycloneDX without format", func(m map[string]any) { delete(m, "bomFormat") }},
 		{"CycloneDX with a serial number of another form", func(m map[string]any) { m["serialNumber"] = "1" }},
 		{"CycloneDX with an unknown key", func(m map[string]any) { m["x"] = 1 }},
@@ -171,11 +206,15 @@ func TestSchemaRefuses(t *testing.T) {
 			first(m, "components")["hashes"] = []any{map[string]any{"alg": "SHA-256", "content": zeroSum}}
 		}},
 	} {
+		good, schema := cyclone, cycloneDXSchema
+		if strings.HasPrefix(c.name, "SPDX") {
+			good, schema = spdx, spdxSchema
+		}
 		var m map[string]any
-		assert.NilError(t, json.Unmarshal(cyclone, &m))
+		assert.NilError(t, json.Unmarshal(good, &m))
 		c.change(m)
 		bad, err := json.Marshal(m)
 		assert.NilError(t, err)
-		assert.Assert(t, follows(t, cycloneDXSchema, bad) != nil, c.name)
+		assert.Assert(t, follows(t, schema, bad) != nil, c.name)
 	}
 }

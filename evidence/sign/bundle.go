@@ -136,6 +136,22 @@ func decodeBase64(field, text string) ([]byte, error) {
 	return raw, nil
 }
 
+// Encode writes a bundle as [DecodeBundle] reads it: compact JSON with a
+// newline at the end. It refuses a bundle that DecodeBundle would refuse.
+func (b *Bundle) Encode() ([]byte, error) {
+	if err := b.validate(); err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
+	}
+	raw, err := b.encode()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := DecodeBundle(raw); err != nil {
+		return nil, err
+	}
+	return raw, nil
+}
+
 // encode writes a bundle as compact JSON with a newline at the end.
 func (b *Bundle) encode() ([]byte, error) {
 	var out bytes.Buffer

@@ -20,7 +20,15 @@ func TestCopiesAreTheSame(t *testing.T) {
 	assert.Assert(t, len(tools) > 0)
 	for _, dir := range tools {
 		name := filepath.Base(dir)
-		for _, file := range []string{"go.mod", "go.sum"} {
+		files, err := os.ReadDir(dir)
+		assert.NilError(t, err)
+		copies, err := os.ReadDir(name)
+		if !golden.FlagUpdate() {
+			assert.NilError(t, err)
+			assert.Equal(t, len(copies), len(files), "%s: run go test ./gates/pins -update", name)
+		}
+		for _, entry := range files {
+			file := entry.Name()
 			want, err := os.ReadFile(filepath.Join(dir, file))
 			assert.NilError(t, err)
 			copied := filepath.Join(name, file+".txt")

@@ -92,6 +92,8 @@ type Options struct {
 	Capture int
 	// Background lets the program give way to others when processors are short.
 	Background bool
+	// Stdin is the standard input; none if nil.
+	Stdin io.Reader
 	// Line is how errors call the command; the command itself if empty.
 	Line string
 	// Environ is the whole environment of the program but for [Command].Env; that
@@ -168,7 +170,7 @@ func Run(ctx context.Context, root string, c Command, o Options) (Result, error)
 		capture = &Buffer{Max: o.Capture}
 		stdout = io.MultiWriter(stdout, capture)
 	}
-	cmd.Stdout, cmd.Stderr = stdout, sink
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = o.Stdin, stdout, sink
 	ownGroup(cmd)
 
 	start := time.Now()
@@ -240,7 +242,7 @@ var repositoryVariables = []string{
 var keyVariables = []string{
 	"DPONE_SIGNING_KEY", "DPONE_SIGNING_KEY_FD", "DPONE_SIGNING_KEY_PASSWORD", "DPONE_SIGNING_KEY_PASSWORD_FD",
 	"DPONE_LOCAL_ATTESTATION_KEY", "DPONE_LOG_KEY", "DPONE_SIGNER",
-	"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL",
+	"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "SIGSTORE_ID_TOKEN",
 }
 
 // IsKey says whether a variable holds a key that evidence is signed with, or what

@@ -112,3 +112,37 @@ func TestToolThatCannotBeHad(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Equal(t, len(left), 0, "half a tool was left behind")
 }
+
+// TestOwnTool builds a tool whose code lies beside its pin, again when the code changes.
+func TestOwnTool(t *testing.T) {
+	own := func(code string) tool.Tool {
+		return tool.Tool{Name: "own", Pin: fstest.MapFS{
+			"go.mod":       {Data: []byte("module example.com/own\n\ngo 1.26\n\ntool example.com/own\n")},
+			"go.sum":       {},
+			"main.go":      {Data: []byte(code)},
+			"main_test.go": {Data: []byte("package nothing that compiles")},
+			"sub/sub.go":   {Data: []byte("// Package sub has a word.\npackage sub\n\nconst Word = `sub`\n")},
+		}}
+	}
+	program := func(word string) string {
+		return "package main\n\nimport \"example.com/own/sub\"\n\nfunc main() { print(sub.Word + `" + word + "`) }\n"
+	}
+	cache := tool.Cache{Dir: t.TempDir(), Go: "go1"}
+	versions := map[string]bool{}
+	for _, word := range []string{"one", "two", "one"} {
+		binary, err := cache.Resolve(t.Context(), own(program(word)), &bytes.Buffer{}, func(s tool.Spec) {
+			assert.Check(t, s.Own())
+			assert.Check(t, !versions[s.Version], "built twice")
+		})
+		assert.NilError(t, err)
+		versions[binary.Version] = true
+		out, err := exec.Command(binary.Path).CombinedOutput()
+		assert.NilError(t, err)
+		assert.Equal(t, string(out), "sub"+word)
+	}
+	assert.Equal(t, len(versions), 2)
+	_, err := tool.Tool{Name: "own", Pin: fstest.MapFS{
+		"go.mod": {Data: []byte("module example.com/own\n\ngo 1.26\n\ntool example.com/own\n")}, "go.sum": {},
+	}}.Read()
+	assert.ErrorContains(t, err, "there is no code")
+}
