@@ -50,11 +50,15 @@ func (d *disk) put(name string, content []byte) (err error) {
 	if err := d.step("create", name); err != nil {
 		return err
 	}
-	// A leftover of a crash; or a link that somebody laid.
-	if err := d.root.Remove(tmpName); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	const exclusively = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	file, err := d.root.OpenFile(tmpName, exclusively, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		// A leftover of a crash; or a link that somebody laid.
+		if err := d.root.Remove(tmpName); err != nil {
+			return err
+		}
+		file, err = d.root.OpenFile(tmpName, exclusively, 0o644)
 	}
-	file, err := d.root.OpenFile(tmpName, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
@@ -88,7 +92,7 @@ func (d *disk) put(name string, content []byte) (err error) {
 }
 
 func (d *disk) mkdirAll(dir string) error {
-	if dir == "." {
+	if dir == "." || d.dirty[dir] { // written to just now, so it is there
 		return nil
 	}
 	if _, err := d.root.Lstat(dir); err == nil {

@@ -1,0 +1,128 @@
+package evidencebench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/bench/evidencebench/worker/protocol"
+	"github.com/dpone/dpone/gates/bench/judge"
+	"github.com/dpone/dpone/gates/proc"
+)
+
+// maxAnswers bounds what a program may print, in bytes.
+const maxAnswers = 1 << 20
+
+// lab is what a part measures with.
+type lab struct {
+	*bench
+	p        *gates.Pass
+	part     *Part
+	progress func(round int, text string)
+	// made are the folders with files, as $SCRATCH/name, of all parts. They stay
+	// until the step ends: where many files were deleted a moment ago, some file
+	// systems take longer to make new ones.
+	made map[string]bool
+}
+
+// task is the worker at a task.
+func task(name, dir string, numbers ...int) proc.Command {
+	args := []string{name, dir}
+	for _, n := range numbers {
+		args = append(args, strconv.Itoa(n))
+	}
+	return proc.Command{Name: workerPath, Args: args}
+}
+
+// exec runs a program as a side: time and processor time are those of the whole
+// process, the memory is what the worker says of itself.
+func (l *lab) exec(ctx context.Context, side string, c proc.Command) error {
+	done, err := l.p.Exec(ctx, c, proc.Options{Capture: maxAnswers})
+	if err != nil {
+		return err
+	}
+	s := Sample{Seconds: done.Duration.Seconds(), CPU: done.CPU.Seconds()}
+	if c.Name == workerPath {
+		answers, err := answersOf(done.Stdout)
+		if err != nil {
+			return err
+		}
+		for _, a := range answers {
+			s.Peak = max(s.Peak, a.Peak)
+		}
+	}
+	l.add(side, s)
+	return nil
+}
+
+func answersOf(stdout []byte) (answers []protocol.Answer, err error) {
+	lines := bufio.NewScanner(bytes.NewReader(stdout))
+	for lines.Scan() {
+		var a protocol.Answer
+		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
+			return nil, fmt.Errorf("the answer of the worker: %w", err)
+		}
+		answers = append(answers, a)
+	}
+	return answers, lines.Err()
+}
+
+// ask runs the worker and takes what it answers, each work as a side.
+func (l *lab) ask(ctx context.Context, c proc.Command) (map[string]protocol.Answer, error) {
+	done, err := l.p.Exec(ctx, c, proc.Options{Capture: maxAnswers})
+	if err != nil {
+		return nil, err
+	}
+	list, err := answersOf(done.Stdout)
+	answers := map[string]protocol.Answer{}
+	for _, a := range list {
+		answers[a.Work] = a
+		l.add(a.Work, Sample{Seconds: a.Seconds, CPU: a.CPU, Peak: a.Peak})
+	}
+	return answers, err
+}
+
+// make runs the worker once, to make a folder.
+func (l *lab) make(ctx context.Context, c proc.Command) error {
+	dir := c.Args[1]
+	if l.made[dir] {
+		return nil
+	}
+	l.made[dir] = true
+	_, err := l.p.Exec(ctx, c, proc.Options{})
+	return err
+}
+
+// add keeps a sample of a side.
+func (l *lab) add(side string, s Sample) {
+	i := slices.IndexFunc(l.part.Sides, func(have Side) bool { return have.Name == side })
+	if i < 0 {
+		i = len(l.part.Sides)
+		l.part.Sides = append(l.part.Sides, Side{Name: side})
+	}
+	l.part.Sides[i].Samples = append(l.part.Sides[i].Samples, s)
+	l.part.Sides[i].sum()
+}
+
+func (l *lab) atMost(code, subject string, value, limit float64, format string) {
+	l.part.Judged = append(l.part.Judged, judge.AtMost(code, subject, value, limit, format))
+}
+
+func (l *lab) atLeast(code, subject string, value, limit float64, format string) {
+	l.part.Judged = append(l.part.Judged, judge.AtLeast(code, subject, value, limit, format))
+}
+
+// skip says that something was left out on purpose.
+func (l *lab) skip(code, subject, expected, reason string) {
+	l.part.Skipped = append(l.part.Skipped, Untold{Code: code, Subject: subject, Expected: expected, Reason: reason})
+}
+
+// note is a line for the reader.
+func (l *lab) note(format string, args ...any) {
+	l.part.Notes = append(l.part.Notes, fmt.Sprintf(format, args...))
+}
