@@ -5,10 +5,12 @@ package main
 import (
 	"context"
 	"os"
+	"strings"
 
 	"github.com/magefile/mage/mg"
 
 	"github.com/dpone/dpone/gates/archive"
+	"github.com/dpone/dpone/gates/keyless"
 	"github.com/dpone/dpone/gates/target"
 )
 
@@ -19,7 +21,7 @@ type Evidence mg.Namespace
 func evidenceOptions(root, log, format *string) archive.Options {
 	return archive.Options{
 		Root: value(root), Log: value(log), Format: value(format),
-		Artifacts: os.Getenv(target.EnvArtifacts), Stdout: os.Stdout, Getenv: os.Getenv,
+		Artifacts: os.Getenv(target.EnvArtifacts), Stdout: os.Stdout, Getenv: os.Getenv, Keyless: target.Keyless,
 	}
 }
 
@@ -67,14 +69,27 @@ func (Evidence) Prove(
 	return archive.Prove(ctx, o)
 }
 
-// Verify checks a sealed run folder and its place in the log, offline, and says what was shown and what was not.
+// Verify checks evidence offline, one run folder or all below a directory, and says what was shown and what was not.
 func (Evidence) Verify(
 	ctx context.Context,
-	root *string, // sealed folder of a run, wherever it lies
-	log *string, // folder of the log; evidence_log among the artifacts if not given
+	root *string, // sealed folder of a run, or a directory with many, wherever it lies
+	policy *string, // file of the trust policy; without one nobody's signature counts but that of the log
+	policySha256 *string, // digest that the policy file must have
+	commit *string, // commit that the evidence must be about
+	run *string, // run of CI that it must be of: its ID, or ID/attempt
+	require *string, // gates that must be shown besides those of the policy, with commas between them
+	log *string, // folder of the log; evidence_log below the root or among the artifacts if not given
 	format *string, // text, or json
 ) error {
-	return archive.Verify(ctx, evidenceOptions(root, log, format))
+	o := evidenceOptions(root, log, format)
+	o.Trust = archive.Trust{
+		Policy: value(policy), PolicySHA256: value(policySha256), Commit: value(commit), Run: value(run),
+		Environ: os.Environ(), Certificates: keyless.Verifier{Command: target.KeylessCommand()},
+	}
+	if names := value(require); names != "" {
+		o.Trust.Require = strings.Split(names, ",")
+	}
+	return archive.Verify(ctx, o)
 }
 
 // Sign signs the statements of a sealed run folder: those that were left pending, or all when nobody signed it so far.

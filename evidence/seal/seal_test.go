@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -638,4 +639,33 @@ func TestCopy(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Equal(t, len(left), 1, "nothing half copied stays")
 	assert.NilError(t, seal.Verify(t.Context(), root, seal.Options{}).Err(), "nothing was put into the original")
+}
+
+// Who looks into files while they are hashed sees what the index says, and
+// nothing of a file that is something else.
+func TestLook(t *testing.T) {
+	t.Parallel()
+	root := tree(t, map[string]string{"a.txt": "a", "b.txt": "b", "big.bin": strings.Repeat("x", 300<<10)})
+	_, err := seal.Seal(t.Context(), root, seal.Options{})
+	assert.NilError(t, err)
+	put(t, root, "b.txt", "c")
+	var mu sync.Mutex
+	seen := map[string]int{}
+	asked := 0
+	result := seal.Verify(t.Context(), root, seal.Options{Look: func(f seal.File) func([]byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked++
+		if f.Path == "a.txt" {
+			return nil
+		}
+		return func(content []byte) {
+			mu.Lock()
+			defer mu.Unlock()
+			seen[f.Path] = len(content)
+		}
+	}})
+	assert.DeepEqual(t, told(result.Problems), []string{"b.txt digest_mismatch"})
+	assert.Equal(t, asked, 3)
+	assert.DeepEqual(t, seen, map[string]int{"big.bin": 300 << 10})
 }

@@ -197,16 +197,28 @@ func (d *digester) compare(ctx context.Context, f found, want File, opts Options
 		problems = append(problems, Problem{CodeEmpty, f.path, fmt.Sprintf("a file of the role %s has no bytes", want.Role)})
 	}
 	var sum string
-	if stage == nil {
-		sum, problem = d.digest(ctx, f.path, want.Size, file, nil)
-	} else {
+	var look func([]byte)
+	switch {
+	case stage != nil:
 		sum, problem = stage.copy(ctx, d, f.path, want.Size, file)
+	case opts.Look != nil:
+		look = opts.Look(want)
+		fallthrough
+	default:
+		var content io.Writer
+		if look != nil {
+			d.seen.Reset()
+			content = &d.seen
+		}
+		sum, problem = d.digest(ctx, f.path, want.Size, file, content)
 	}
 	switch {
 	case problem != nil:
 		problems = append(problems, *problem)
 	case sum != want.SHA256:
 		problems = append(problems, Problem{CodeDigestMismatch, f.path, fmt.Sprintf("sha256 %s, the index says %s", sum, want.SHA256)})
+	case look != nil:
+		look(d.seen.Bytes())
 	}
 	return problems
 }

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -29,6 +30,11 @@ type Options struct {
 	RefuseHardLinks bool
 	// RefuseEmptyArtifacts refuses a file of the role artifact without bytes.
 	RefuseEmptyArtifacts bool
+	// Look is asked about each file that [Verify] is about to read. The function
+	// that it returns, if any, is given the content when that is what the index
+	// says, so that whoever wants to look into a file need not read it again. The
+	// content is held in memory and is not to be kept; many goroutines call both.
+	Look func(File) func(content []byte)
 	// MaxFiles bounds files and directories together, MaxBytes the sum of the
 	// sizes; 0 means DefaultMaxFiles and DefaultMaxBytes.
 	MaxFiles int
@@ -229,6 +235,7 @@ func (f found) open(opts Options) (content, *Problem) {
 type digester struct {
 	buf  []byte
 	hash hash.Hash
+	seen bytes.Buffer // the content of a file that is looked into
 }
 
 func newDigester() *digester {

@@ -11,8 +11,6 @@ package archive
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +25,7 @@ import (
 	"github.com/dpone/dpone/evidence/seal"
 	"github.com/dpone/dpone/evidence/sign"
 	"github.com/dpone/dpone/evidence/tlog"
+	"github.com/dpone/dpone/evidence/verify/reader"
 	"github.com/dpone/dpone/gates"
 	"github.com/dpone/dpone/gates/source"
 )
@@ -66,6 +65,8 @@ type Options struct {
 	Adopt bool
 	// Format is "text", which is also meant by "", or "json".
 	Format string
+	// Trust is what [Verify] holds evidence against.
+	Trust  Trust
 	Stdout io.Writer
 	// Getenv looks up a variable, as os.Getenv.
 	Getenv func(string) string
@@ -208,29 +209,28 @@ func letGo(c io.Closer) { c.Close() }
 // readRecord reads the record of a folder whose index is known, from the very
 // bytes that the index speaks of. It returns nil when there is a problem.
 func (r *Result) readRecord(root string, index seal.Index) (*evidence.Record, string) {
-	file, ok := index.Find(folder.RecordJSON)
-	if !ok {
-		r.problem(string(seal.CodeMissing), folder.RecordJSON, "the index lists no record")
-		r.check("record", evidence.Fail, "there is none")
+	run, err := reader.Reopen(root, index)
+	defer letGo(run)
+	var bad *seal.Error
+	if errors.As(err, &bad) && len(bad.Problems) > 0 {
+		p := bad.Problems[0]
+		r.problem(string(p.Code), p.Path, "%s", p.Detail)
+		fact := "it is not what a run writes"
+		switch p.Code {
+		case seal.CodeMissing:
+			fact = "there is none"
+		case seal.CodeDigestMismatch, seal.CodeSizeMismatch:
+			fact = "it is not what the index says, so what it says counts for nothing"
+		}
+		r.check("record", evidence.Fail, "%s", fact)
 		return nil, ""
 	}
-	raw, err := readRegular(root, folder.RecordJSON, evidence.MaxRecord)
 	if err != nil {
-		r.problem(CodeRecord, folder.RecordJSON, "%v", err)
+		r.problem(string(seal.CodeUnreadable), folder.RecordJSON, "%v", err)
 		r.check("record", evidence.Fail, "it cannot be read")
 		return nil, ""
 	}
-	if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:]) != file.SHA256 {
-		r.problem(string(seal.CodeDigestMismatch), folder.RecordJSON, "not the bytes of the index")
-		r.check("record", evidence.Fail, "it is not what the index says, so what it says counts for nothing")
-		return nil, ""
-	}
-	record, err := evidence.Decode(raw)
-	if err != nil {
-		r.problem(CodeRecord, folder.RecordJSON, "%v", err)
-		r.check("record", evidence.Fail, "it is not what a run writes")
-		return nil, ""
-	}
+	record := run.Record
 	about := "no commit"
 	if c := record.Stable.Source.Commit; c != "" {
 		about = "commit " + short(c)
@@ -239,7 +239,7 @@ func (r *Result) readRecord(root string, index seal.Index) (*evidence.Record, st
 		}
 	}
 	r.check("record", evidence.Pass, "its stable digest holds; it says that %s is %s, about %s", record.Stable.Gate.ID, record.Verdict, about)
-	return record, file.SHA256
+	return record, run.RecordSHA256
 }
 
 // readRegular reads a regular file of at most limit bytes in a folder.

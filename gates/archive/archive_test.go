@@ -298,7 +298,7 @@ func TestVerifyIsNotGreen(t *testing.T) {
 			write(t, filepath.Join(w.run, "record.md"), "all is well")
 			assert.NilError(t, os.Remove(filepath.Join(w.run, "index.json")))
 			w.expect(t, archive.Index, nil, evidence.Pass)
-		}, evidence.Fail, []string{"digest_mismatch"}},
+		}, evidence.Fail, []string{"digest_mismatch", "inclusion"}},
 		"no record": {func(t *testing.T, w *world) {
 			assert.NilError(t, os.Remove(filepath.Join(w.run, "record.json")))
 			assert.NilError(t, os.Remove(filepath.Join(w.run, "index.json")))

@@ -30,8 +30,8 @@ const (
 )
 
 // chooseSigner is who signs, or nil for nobody. The descriptor that a key comes
-// from is read and closed, so this is done once.
-func (o Options) chooseSigner(command string) (sign.Signer, error) {
+// from is read and closed, so this is done once. An error is the caller's misuse.
+func (o Options) chooseSigner() (sign.Signer, error) {
 	which := o.Getenv(EnvSigner)
 	switch which {
 	case SignerNone:
@@ -40,25 +40,21 @@ func (o Options) chooseSigner(command string) (sign.Signer, error) {
 		return sign.NewPending(""), nil
 	case SignerKeyless:
 		if o.Keyless == nil {
-			return nil, usage(command, "%s=%s: there is no keyless signer here", EnvSigner, which)
+			return nil, fmt.Errorf("%s=%s: there is no keyless signer here", EnvSigner, which)
 		}
-		signer, err := o.Keyless()
-		if err != nil {
-			return nil, usage(command, "%s=%s: %v", EnvSigner, which, err)
-		}
-		return signer, nil
+		return o.Keyless()
 	case "", SignerKey, SignerHMAC:
 	default:
-		return nil, usage(command, "%s is %q: write %s, %s, %s, %s or %s", EnvSigner, which, SignerNone, SignerKey, SignerHMAC, SignerKeyless, SignerPending)
+		return nil, fmt.Errorf("%s is %q: write %s, %s, %s, %s or %s", EnvSigner, which, SignerNone, SignerKey, SignerHMAC, SignerKeyless, SignerPending)
 	}
 	secrets, err := sign.FromEnvironment(o.Getenv, openFD)
 	if err != nil {
-		return nil, usage(command, "%v", err)
+		return nil, err
 	}
 	if which == SignerHMAC {
 		mac, err := sign.NewMAC(secrets.MACKey())
 		if err != nil {
-			return nil, usage(command, "%s: %v", sign.EnvMACKey, err)
+			return nil, fmt.Errorf("%s: %w", sign.EnvMACKey, err)
 		}
 		return mac, nil
 	}
@@ -67,9 +63,9 @@ func (o Options) chooseSigner(command string) (sign.Signer, error) {
 	case sign.ReasonOf(err) == sign.Unsigned && which == "":
 		return nil, nil
 	case err != nil:
-		return nil, usage(command, "%v", err)
+		return nil, err
 	case which == SignerKey && signer.Kind() != sign.KindKey:
-		return nil, usage(command, "%s=%s: set %s or %s", EnvSigner, which, sign.EnvKey, sign.EnvKeyFD)
+		return nil, fmt.Errorf("%s=%s: set %s or %s", EnvSigner, which, sign.EnvKey, sign.EnvKeyFD)
 	}
 	return signer, nil
 }
@@ -87,8 +83,10 @@ func openFD(fd int) (io.ReadCloser, error) {
 // Keeper puts the runs of gates into the log and signs them, as the
 // environment says.
 type Keeper struct {
-	options  Options
-	signer   sign.Signer
+	options Options
+	signer  sign.Signer
+	// unsigned says why nobody signs although somebody was to.
+	unsigned string
 	noteKey  note.Signer
 	verifier note.Verifier
 }
@@ -99,14 +97,23 @@ func NewKeeper(o Options) (*Keeper, error) {
 	const command = "keep the evidence"
 	k := &Keeper{options: o}
 	var err error
-	if k.signer, err = o.chooseSigner(command); err != nil {
-		return nil, err
+	k.signer, err = o.chooseSigner()
+	switch {
+	case o.Getenv(EnvSigner) == SignerKeyless && sign.ReasonOf(err) == sign.Unsigned:
+		// A pull request from a fork gets no identity. Its run is as good as any
+		// other, and honestly unsigned.
+		k.unsigned = fmt.Sprintf("not signed: %v", err)
+	case err != nil:
+		return nil, usage(command, "%v", err)
 	}
 	if k.noteKey, k.verifier, err = o.logKeys(command); err != nil {
 		return nil, err
 	}
 	return k, nil
 }
+
+// Signer is who signs; nil for nobody.
+func (k *Keeper) Signer() sign.Signer { return k.signer }
 
 // Keep appends a sealed run folder to the log and signs its statements; it is
 // what [gates.Options].Keep wants. It returns a line about each. A signing
@@ -124,6 +131,9 @@ func (k *Keeper) Keep(ctx context.Context, artifacts, folder string) ([]string, 
 			trust = "signed by " + k.noteKey.Name()
 		}
 		said = append(said, fmt.Sprintf("entry %d of the log %s, %s", r.Entry.Number, r.Log.Origin, trust))
+	}
+	if k.unsigned != "" {
+		said = append(said, k.unsigned)
 	}
 	if record != nil && k.signer != nil {
 		line, err := r.sign(ctx, folder, record, digest, k.signer)
@@ -178,9 +188,9 @@ func Sign(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	signer, err := o.chooseSigner(command)
+	signer, err := o.chooseSigner()
 	if err != nil {
-		return err
+		return usage(command, "%v", err)
 	}
 	if signer == nil || signer.Kind() == sign.KindPending {
 		return usage(command, "no signer is configured: set %s or %s to a key of evidence:keygen, or %s=%s in a workflow with id-token: write", sign.EnvKey, sign.EnvKeyFD, EnvSigner, SignerKeyless)

@@ -180,6 +180,7 @@ func TestWhoSigns(t *testing.T) {
 	for name, c := range map[string]struct {
 		env        map[string]string
 		kind, want string // the kind of the signer, or what the error says
+		fork       bool   // there is no identity to be had
 	}{
 		"nobody":               {env: nil},
 		"nobody, on request":   {env: with(archive.EnvSigner, "none")},
@@ -188,6 +189,7 @@ func TestWhoSigns(t *testing.T) {
 		"the MAC, on request":  {env: with(archive.EnvSigner, "hmac"), kind: "hmac"},
 		"later":                {env: with(archive.EnvSigner, "pending"), kind: "later"},
 		"keyless":              {env: map[string]string{archive.EnvSigner: "keyless"}, want: "no keyless signer"},
+		"keyless in a fork":    {env: map[string]string{archive.EnvSigner: "keyless"}, fork: true, kind: "not signed: "},
 		"a word":               {env: map[string]string{archive.EnvSigner: "maybe"}, want: `is "maybe": write none`},
 		"key without one":      {env: map[string]string{archive.EnvSigner: "key", sign.EnvMACKey: mac}, want: "set DPONE_SIGNING_KEY"},
 		"MAC without one":      {env: map[string]string{archive.EnvSigner: "hmac"}, want: sign.EnvMACKey},
@@ -200,7 +202,14 @@ func TestWhoSigns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			k, err := archive.NewKeeper(archive.Options{Getenv: func(name string) string { return c.env[name] }})
+			o := archive.Options{Getenv: func(name string) string { return c.env[name] }}
+			if c.fork {
+				o.Keyless = func() (sign.Signer, error) {
+					_, err := (sign.Secrets{}).Signer()
+					return nil, err // its reason is unsigned
+				}
+			}
+			k, err := archive.NewKeeper(o)
 			if c.want != "" {
 				misuse(t, err, c.want)
 				for _, secret := range []string{private, passphrase, mac} {
@@ -237,7 +246,7 @@ func TestSigningServiceDown(t *testing.T) {
 	getenv := func(name string) string { return w.env[name] }
 	w.env[archive.EnvSigner] = archive.SignerKeyless
 	k, err := archive.NewKeeper(archive.Options{
-		Getenv: getenv,
+		Getenv:  getenv,
 		Keyless: func() (sign.Signer, error) { return failing{}, nil },
 	})
 	assert.NilError(t, err)

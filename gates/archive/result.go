@@ -15,6 +15,7 @@ import (
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/evidence/seal"
 	"github.com/dpone/dpone/evidence/tlog"
+	"github.com/dpone/dpone/evidence/verify"
 )
 
 // The codes of this package; those of files are in package seal. Other programs
@@ -43,6 +44,8 @@ type Problem struct {
 	Code string `json:"code"`
 	// Path is a file, relative to the folder it is in; often there is none.
 	Path string `json:"path,omitempty"`
+	// Gate is the gate that it is about, where a policy asks for gates.
+	Gate string `json:"gate,omitempty"`
 	// Detail says more, for a reader; it is not stable.
 	Detail string `json:"detail"`
 }
@@ -92,6 +95,8 @@ type Result struct {
 	Entries *[]Place `json:"entries,omitempty"`
 	// Signed is who signed the folder, and what.
 	Signed *Signed `json:"signed,omitempty"`
+	// Verification is the whole report of [Verify] with a policy, or over many folders.
+	Verification *verify.Report `json:"verification,omitempty"`
 	// Written are the files that are new.
 	Written []string `json:"written,omitempty"`
 	// Verifier is a key that may be shown to everybody.
@@ -129,7 +134,7 @@ func (r *Result) check(name string, verdict evidence.Verdict, format string, arg
 }
 
 func (r *Result) problem(code, path, format string, args ...any) {
-	p := Problem{code, path, fmt.Sprintf(format, args...)}
+	p := Problem{Code: code, Path: path, Detail: fmt.Sprintf(format, args...)}
 	if code == string(seal.CodeInterrupted) { // a check that was stopped refutes nothing
 		r.Unverified = append(r.Unverified, p)
 		return
@@ -138,7 +143,7 @@ func (r *Result) problem(code, path, format string, args ...any) {
 }
 
 func (r *Result) unverified(code, format string, args ...any) {
-	r.Unverified = append(r.Unverified, Problem{code, "", fmt.Sprintf(format, args...)})
+	r.Unverified = append(r.Unverified, Problem{Code: code, Detail: fmt.Sprintf(format, args...)})
 }
 
 // sealProblems takes over what package seal found, and says whether that was anything.
@@ -235,6 +240,9 @@ var marks = map[evidence.Verdict]string{evidence.Pass: "ok", evidence.Fail: "FAI
 
 // text is the result for a reader. What comes from files is shown, never obeyed.
 func (r *Result) text() string {
+	if r.Verification != nil {
+		return r.verification()
+	}
 	var b strings.Builder
 	line := func(format string, args ...any) {
 		b.WriteString(strings.TrimRight(clean(fmt.Sprintf(format, args...)), " ") + "\n")

@@ -7,17 +7,38 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/evidence/sign"
 	"github.com/dpone/dpone/evidence/tlog"
+	"github.com/dpone/dpone/evidence/verify"
 )
 
-// Verify checks the folder Root from its bytes: every file against the index,
-// the record against its own digest, the digest of the index against the log,
-// and the log against itself, what was seen of it, and its key. All problems
-// are found in one pass. Where the folder lies does not matter.
+// Trust is what evidence is held against, besides the log and its key.
+type Trust struct {
+	// Policy is the file of the trust policy, PolicySHA256 the digest that it must have.
+	Policy, PolicySHA256 string
+	// Commit and Run are what the evidence must be about; Run is the ID of a
+	// run of CI, with "/" and the attempt or without. Version is that of a release.
+	Commit, Run, Version string
+	// Require are gates that must be shown besides those of the policy.
+	Require []string
+	// Certificates checks what was signed with a certificate; nil where nothing can.
+	Certificates sign.CertificateVerifier
+	// Environ is the environment, whose secrets must not be in the evidence.
+	Environ []string
+	// Now is the time to compare with; the present if zero.
+	Now time.Time
+}
+
+// Verify checks evidence from its bytes, offline. Without a policy, the folder
+// Root of one run is held against its index, its record, its attestations and
+// the log. With a policy, or when Root is a directory with many folders, package
+// verify holds all of it against the policy. All problems are found in one
+// pass. Where the evidence lies does not matter.
 func Verify(ctx context.Context, o Options) error {
 	const command = "evidence:verify"
 	o, err := o.prepare(command, "root", o.Root)
@@ -27,6 +48,9 @@ func Verify(ctx context.Context, o Options) error {
 	verifier, err := o.verifier(command)
 	if err != nil {
 		return err
+	}
+	if !o.single() {
+		return o.verifyAll(ctx, command, verifier)
 	}
 	r := newResult(command, o.Root)
 	if r.isFolder(o.Root) {
@@ -41,6 +65,9 @@ func (r *Result) verify(ctx context.Context, o Options, verifier note.Verifier) 
 	var digest string
 	if index != nil {
 		record, digest = r.readRecord(o.Root, *index)
+		if record != nil {
+			r.attestations(ctx, o.Root)
+		}
 	} else {
 		r.check("record", evidence.Unverified, "not looked at, because the files are not what was sealed")
 	}
@@ -52,6 +79,19 @@ func (r *Result) verify(ctx context.Context, o Options, verifier note.Verifier) 
 	defer letGo(l)
 	r.entry(ctx, l, record, digest)
 	r.trust(l.Checkpoint(), verifier, true)
+}
+
+// attestations holds what speaks about the index against the index and the
+// record. Who signed it is for a policy; the key of the log is held against
+// the log itself.
+func (r *Result) attestations(ctx context.Context, dir string) {
+	problems := verify.Attestations(ctx, dir, *r.index)
+	for _, p := range problems {
+		r.Problems = append(r.Problems, Problem{Code: string(p.Code), Path: p.Path, Detail: p.Detail})
+	}
+	if len(problems) > 0 {
+		r.check("statements", evidence.Fail, "%s with what speaks about the index", count(len(problems), "problem"))
+	}
 }
 
 // entry holds the index against the log, as far as there is one.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/evidence/folder"
-	"github.com/dpone/dpone/evidence/seal"
+	"github.com/dpone/dpone/evidence/verify/reader"
 	"github.com/dpone/dpone/gates"
 )
 
@@ -78,15 +78,12 @@ func Run(t testing.TB, g gates.Gate, o gates.Options) gates.Outcome {
 // the index names every other file with its digest.
 func OnDisk(t testing.TB, outcome gates.Outcome) {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(outcome.Folder, folder.RecordJSON))
+	run, err := reader.Open(t.Context(), outcome.Folder, reader.Options{})
 	assert.NilError(t, err)
-	record, err := evidence.Decode(raw)
-	assert.NilError(t, err)
-	assert.Equal(t, record.StableDigest, outcome.Record.StableDigest)
-	sealed := seal.Verify(t.Context(), outcome.Folder, seal.Options{})
-	assert.NilError(t, sealed.Err())
+	defer func() { assert.NilError(t, run.Close()) }()
+	assert.Equal(t, run.Record.StableDigest, outcome.Record.StableDigest)
 	for _, name := range []string{folder.RecordMD, folder.JUnitXML} {
-		_, ok := sealed.Index.Find(name)
+		_, ok := run.Index.Find(name)
 		assert.Assert(t, ok, "%s is not in the index", name)
 	}
 }

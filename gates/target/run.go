@@ -20,8 +20,10 @@ import (
 	"golang.org/x/term"
 
 	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/evidence/sign"
 	"github.com/dpone/dpone/gates"
 	"github.com/dpone/dpone/gates/archive"
+	"github.com/dpone/dpone/gates/keyless"
 	"github.com/dpone/dpone/gates/proc"
 	"github.com/dpone/dpone/gates/source"
 	"github.com/dpone/dpone/gates/terminal"
@@ -36,6 +38,35 @@ type Flags struct {
 	V        *bool          // shows the output of green steps
 	Only     *string        // comma-separated steps to run
 	Skip     *string        // comma-separated steps to leave out
+	// Keeper logs and signs the run; [NewKeeper] if nil. A key that comes from a
+	// descriptor can be read once, so a target that signs itself shares its own.
+	Keeper *archive.Keeper
+}
+
+// NewKeeper is who logs and signs runs, as the environment says. The error is a
+// *[gates.UsageError] when a key cannot be used.
+func NewKeeper() (*archive.Keeper, error) {
+	return archive.NewKeeper(archive.Options{Getenv: os.Getenv, Keyless: Keyless})
+}
+
+// Keyless is the signer for the identity that the environment holds; see package
+// keyless.
+func Keyless() (sign.Signer, error) {
+	signer, err := keyless.SignerFromEnvironment(KeylessCommand(), os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	return signer, nil
+}
+
+// KeylessCommand is what signs and verifies with identities; it is built when it
+// is first needed.
+func KeylessCommand() *keyless.Command {
+	root := "."
+	if wd, err := os.Getwd(); err == nil {
+		root = source.Root(wd)
+	}
+	return keyless.FromEnvironment(root, os.Getenv(EnvToolCache), os.Getenv)
 }
 
 // Environment variables that [Run] reads.
@@ -95,11 +126,12 @@ func Run(ctx context.Context, g gates.Gate, f Flags) error {
 	if err != nil {
 		return err
 	}
-	keeper, err := archive.NewKeeper(archive.Options{Getenv: os.Getenv})
-	if err != nil {
-		return err
+	if f.Keeper == nil {
+		if f.Keeper, err = NewKeeper(); err != nil {
+			return err
+		}
 	}
-	opts.Keep = keeper.Keep
+	opts.Keep = f.Keeper.Keep
 	if value(f.Plan) {
 		plan, err := gates.MakePlan(g, opts)
 		if err != nil {
@@ -189,20 +221,21 @@ func (discard) Close() error                { return nil }
 // target that was called by an alias is not there by name; then it is the
 // whole line.
 func commandLine(argv []string, id string) string {
-	words := []string{"mage", id}
-	argv = slices.Clone(argv)
-	for i := range argv {
-		argv[i] = proc.Quote(argv[i])
-	}
+	words := []string{"mage"}
 	at := slices.IndexFunc(argv[1:], func(arg string) bool { return strings.EqualFold(arg, id) })
 	if at < 0 {
-		return strings.Join(append([]string{"mage"}, argv[1:]...), " ")
-	}
-	for _, arg := range argv[at+2:] {
-		if !strings.HasPrefix(arg, "-") {
-			break
+		words = append(words, argv[1:]...)
+	} else {
+		words = append(words, id)
+		for _, arg := range argv[at+2:] {
+			if !strings.HasPrefix(arg, "-") {
+				break
+			}
+			words = append(words, arg)
 		}
-		words = append(words, arg)
+	}
+	for i := range words {
+		words[i] = proc.Quote(words[i])
 	}
 	return strings.Join(words, " ")
 }

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/evidence/verify/reader"
 	"github.com/dpone/dpone/gates"
 )
 
@@ -55,8 +56,8 @@ func encode(e gates.Event) ([]byte, error) {
 }
 
 // Replay reads events as the JSON form writes them and hands them to sink. A
-// line must be byte for byte what that form writes, as with
-// [evidence.Decode]: so unknown, doubled and wrongly-cased keys are refused.
+// line must be byte for byte what that form writes: so unknown, doubled and
+// wrongly-cased keys are refused. Every verdict in the record is derived again.
 // The error names the line, and the events before it have been handed over.
 func Replay(r io.Reader, sink func(gates.Event)) error {
 	scanner := bufio.NewScanner(r)
@@ -78,15 +79,34 @@ func Replay(r io.Reader, sink func(gates.Event)) error {
 	return nil
 }
 
+// recorded is an event in which the record is still text: package reader alone
+// makes a record of it.
+type recorded struct {
+	gates.Event
+	End *struct {
+		gates.RunEnd
+		Record json.RawMessage `json:"record"`
+	} `json:"end,omitempty"`
+}
+
 func decode(line []byte) (gates.Event, error) {
-	var e gates.Event
+	var s recorded
 	if len(line) == 0 {
-		return e, errors.New("it is empty")
+		return s.Event, errors.New("it is empty")
 	}
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&e); err != nil {
-		return e, err
+	if err := dec.Decode(&s); err != nil {
+		return s.Event, err
+	}
+	e := s.Event
+	if s.End != nil {
+		end := s.End.RunEnd
+		var err error
+		if end.Record, err = reader.Embedded(s.End.Record); err != nil {
+			return e, err
+		}
+		e.End = &end
 	}
 	switch e.Kind {
 	case gates.EventRunStarted, gates.EventStepStarted, gates.EventStepProgress, gates.EventStepFinished, gates.EventRunFinished:

@@ -98,6 +98,11 @@ func TestReplayRefuses(t *testing.T) {
 			assert.ErrorContains(t, Replay(strings.NewReader(test.in), func(gates.Event) {}), test.want)
 		})
 	}
+	// A verdict that does not follow from the checks is not shown again.
+	recorded := show(t, Options{Mode: JSON}, redRun(t))
+	forged := strings.ReplaceAll(recorded, `"verdict":"FAIL"`, `"verdict":"PASS"`)
+	assert.Assert(t, forged != recorded)
+	assert.ErrorContains(t, Replay(strings.NewReader(forged), func(gates.Event) {}), "does not follow from")
 	broken := errors.New("broken pipe")
 	assert.ErrorIs(t, Replay(failing{broken}, func(gates.Event) {}), broken)
 	assert.NilError(t, Replay(strings.NewReader(good), func(gates.Event) {}))
