@@ -4,12 +4,15 @@ package main
 
 import (
 	"context"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/magefile/mage/mg"
 
 	"github.com/dpone/dpone/gates/bench"
+	"github.com/dpone/dpone/gates/bench/docsbench"
+	"github.com/dpone/dpone/gates/bench/evidencebench"
 	"github.com/dpone/dpone/gates/bench/matrixbench"
 	"github.com/dpone/dpone/gates/bench/speed"
 	"github.com/dpone/dpone/gates/target"
@@ -72,4 +75,38 @@ func (Bench) Matrix(
 		return err
 	}
 	return target.Run(ctx, matrixbench.Gate(options), target.Flags{Plan: plan, Timeout: timeout, V: v})
+}
+
+// Docs compares the build of the documentation with MkDocs on the same pages.
+func (Bench) Docs(
+	ctx context.Context,
+	rounds *int, // how often each side builds; 5 if not given
+	timeout *time.Duration, // end the run after this time
+	plan *bool, // print the commands, run nothing
+	v *bool, // show the table of a green run, too
+) error {
+	options := docsbench.Options{Site: siteOptions(), Rounds: value(rounds), Binary: ciOptions().Binary}
+	return one(ctx, docsbench.Gate(options), plan, timeout, v)
+}
+
+// Evidence measures what evidence costs: against openssl, plain hashing and cosign, the log, and memory.
+func (Bench) Evidence(
+	ctx context.Context,
+	rounds *int, // how often everything is measured; 3 if not given, and at least that for a verdict on the whole
+	scale *float64, // times the sizes and counts; 1 if not given
+	only *string, // only these parts: file, cores, small, log, bundles, memory
+	timeout *time.Duration, // end the run after this time
+	plan *bool, // print the commands, run nothing
+	v *bool, // show the table of a green run, too
+) error {
+	options := evidencebench.Options{
+		Rounds: value(rounds), Scale: value(scale), Cosign: evidencebench.FindCosign(os.Getenv("DPONE_COSIGN"), os.Getenv(target.EnvToolCache)),
+	}
+	if names := value(only); names != "" {
+		options.Only = strings.Split(names, ",")
+	}
+	if err := options.Validate(); err != nil {
+		return err
+	}
+	return target.Run(ctx, evidencebench.Gate(options), target.Flags{Plan: plan, Timeout: timeout, V: v})
 }

@@ -10,9 +10,12 @@ import (
 
 	"github.com/dpone/dpone/gates"
 	"github.com/dpone/dpone/gates/ci"
+	"github.com/dpone/dpone/gates/docs/build"
+	"github.com/dpone/dpone/gates/docs/contract"
 	"github.com/dpone/dpone/gates/matrix"
 	"github.com/dpone/dpone/gates/matrix/cases"
 	"github.com/dpone/dpone/gates/target"
+	"github.com/dpone/dpone/gates/workflows"
 )
 
 // Ci holds the steps of the default gate as targets of their own.
@@ -34,7 +37,12 @@ func ciOptions() ci.Options {
 // defaultGate is what has to be green before anything is merged.
 func defaultGate() gates.Gate {
 	o := ciOptions()
-	o.Further = []gates.Step{matrix.Step(matrix.Options{Mode: cases.MockContract, Volume: cases.DefaultVolume()}, "matrix")}
+	o.Further = []gates.Step{
+		matrix.Step(matrix.Options{Mode: cases.MockContract, Volume: cases.DefaultVolume()}, "matrix"),
+		workflows.Step(workflowOptions()),
+		build.Step(build.Options{Site: siteOptions()}, "docs"),
+		contract.Step(contractOptions()),
+	}
 	return ci.Gate(o)
 }
 

@@ -25,7 +25,7 @@ func unseen() [][2]string {
 func Page() string {
 	var b strings.Builder
 	all := Catalogue()
-	fmt.Fprintf(&b, `# Faults that the matrix must see
+	fmt.Fprintf(&b, `## Faults that the matrix must see
 
 `+"`mage %s`"+` plants each of these %d faults in the engine, one after the other, carries out the cases that are named
 beside it, and looks whether one of them becomes red. At least %d %% have to be caught; the survivors are named in
@@ -35,14 +35,14 @@ A fault is a change of one source file, made with `+"`go build -overlay`"+`: the
 has no hooks for it. `+"`mage %s -only=<fault>`"+` tries one.
 `, ID, len(all), leastShare, ID)
 	for _, area := range Areas() {
-		fmt.Fprintf(&b, "\n## %s\n\n| Fault | What is broken | Where | Cases that must see it |\n| --- | --- | --- | --- |\n", area)
+		fmt.Fprintf(&b, "\n### %s\n\n| Fault | What is broken | Where | Cases that must see it |\n| --- | --- | --- | --- |\n", area)
 		for _, f := range all {
 			if f.Area == area {
 				fmt.Fprintf(&b, "| `%s` | %s | `%s` | %s |\n", f.ID, cell(f.Doc), f.File, strings.Join(f.Cases, ", "))
 			}
 		}
 	}
-	b.WriteString("\n## What no case can see\n\nFaults of these kinds are not in the catalogue, because the target is right all the same.\n\n| Fault | Why, and who sees it |\n| --- | --- |\n")
+	b.WriteString("\n### What no case can see\n\nFaults of these kinds are not in the catalogue, because the target is right all the same.\n\n| Fault | Why, and who sees it |\n| --- | --- |\n")
 	for _, u := range unseen() {
 		fmt.Fprintf(&b, "| %s | %s |\n", cell(u[0]), cell(u[1]))
 	}
