@@ -134,21 +134,11 @@ func TestNotMeasured(t *testing.T) {
 	assert.Equal(t, len(f.Parts[0].Judged), 0)
 }
 
-// No number is no value.
-func TestRatio(t *testing.T) {
+// No time is no value.
+func TestPositive(t *testing.T) {
 	t.Parallel()
-	p := &Part{Sides: []Side{
-		{Name: "a", Samples: []Sample{{Seconds: 2}, {Seconds: 6}, {Seconds: 8}}}, {Name: "b", Samples: []Sample{{Seconds: 1}, {Seconds: 2}, {Seconds: 8}}},
-	}}
-	assert.Equal(t, p.ratio(seconds, "a", "b"), 2.0)
-	assert.Assert(t, math.IsNaN(p.ratio(seconds, "a", "none")))
-	assert.Assert(t, math.IsNaN(p.ratio(cpu, "a", "b")))
 	assert.Assert(t, math.IsNaN(positive(0)))
-	l := &lab{part: p}
-	l.atMost("bench.evidence.x", "s", math.NaN(), 1, "%.1f")
-	p.sum()
-	assert.Equal(t, len(p.Judged), 0)
-	assert.Equal(t, p.Untold[0].Code, "bench.evidence.x")
+	assert.Equal(t, positive(2), 2.0)
 }
 
 func TestFindCosign(t *testing.T) {

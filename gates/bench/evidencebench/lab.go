@@ -6,12 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/dpone/dpone/gates"
 	"github.com/dpone/dpone/gates/bench/evidencebench/worker/protocol"
-	"github.com/dpone/dpone/gates/bench/judge"
+	"github.com/dpone/dpone/gates/bench/figures"
 	"github.com/dpone/dpone/gates/proc"
 )
 
@@ -22,7 +21,7 @@ const maxAnswers = 1 << 20
 type lab struct {
 	*bench
 	p        *gates.Pass
-	part     *Part
+	part     *figures.Part
 	progress func(round int, text string)
 	// made are the folders with files, as $SCRATCH/name, of all parts. They stay
 	// until the step ends: where many files were deleted a moment ago, some file
@@ -46,7 +45,7 @@ func (l *lab) exec(ctx context.Context, side string, c proc.Command) error {
 	if err != nil {
 		return err
 	}
-	s := Sample{Seconds: done.Duration.Seconds(), CPU: done.CPU.Seconds()}
+	s := figures.Sample{Seconds: done.Duration.Seconds(), CPU: done.CPU.Seconds()}
 	if c.Name == workerPath {
 		answers, err := answersOf(done.Stdout)
 		if err != nil {
@@ -56,7 +55,7 @@ func (l *lab) exec(ctx context.Context, side string, c proc.Command) error {
 			s.Peak = max(s.Peak, a.Peak)
 		}
 	}
-	l.add(side, s)
+	l.part.Add(side, s)
 	return nil
 }
 
@@ -82,7 +81,7 @@ func (l *lab) ask(ctx context.Context, c proc.Command) (map[string]protocol.Answ
 	answers := map[string]protocol.Answer{}
 	for _, a := range list {
 		answers[a.Work] = a
-		l.add(a.Work, Sample{Seconds: a.Seconds, CPU: a.CPU, Peak: a.Peak})
+		l.part.Add(a.Work, figures.Sample{Seconds: a.Seconds, CPU: a.CPU, Peak: a.Peak})
 	}
 	return answers, err
 }
@@ -96,33 +95,4 @@ func (l *lab) make(ctx context.Context, c proc.Command) error {
 	l.made[dir] = true
 	_, err := l.p.Exec(ctx, c, proc.Options{})
 	return err
-}
-
-// add keeps a sample of a side.
-func (l *lab) add(side string, s Sample) {
-	i := slices.IndexFunc(l.part.Sides, func(have Side) bool { return have.Name == side })
-	if i < 0 {
-		i = len(l.part.Sides)
-		l.part.Sides = append(l.part.Sides, Side{Name: side})
-	}
-	l.part.Sides[i].Samples = append(l.part.Sides[i].Samples, s)
-	l.part.Sides[i].sum()
-}
-
-func (l *lab) atMost(code, subject string, value, limit float64, format string) {
-	l.part.Judged = append(l.part.Judged, judge.AtMost(code, subject, value, limit, format))
-}
-
-func (l *lab) atLeast(code, subject string, value, limit float64, format string) {
-	l.part.Judged = append(l.part.Judged, judge.AtLeast(code, subject, value, limit, format))
-}
-
-// skip says that something was left out on purpose.
-func (l *lab) skip(code, subject, expected, reason string) {
-	l.part.Skipped = append(l.part.Skipped, Untold{Code: code, Subject: subject, Expected: expected, Reason: reason})
-}
-
-// note is a line for the reader.
-func (l *lab) note(format string, args ...any) {
-	l.part.Notes = append(l.part.Notes, fmt.Sprintf(format, args...))
 }

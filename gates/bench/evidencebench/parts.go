@@ -8,6 +8,7 @@ import (
 
 	"github.com/dpone/dpone/evidence/statement"
 	"github.com/dpone/dpone/gates/bench/evidencebench/worker/protocol"
+	"github.com/dpone/dpone/gates/bench/figures"
 	"github.com/dpone/dpone/gates/bench/judge"
 	"github.com/dpone/dpone/gates/proc"
 )
@@ -100,8 +101,8 @@ func file(ctx context.Context, l *lab) error {
 	}
 	size := float64(l.opts.scaled(bigFile)) / megabytes
 	for _, job := range jobs() {
-		l.atLeast("bench.evidence.throughput", job, l.part.ratio(cpu, "openssl dgst -sha256", job), floorThroughput, "%.2fx the throughput of openssl on a core")
-		l.note("%s: %.0f MB a second of processor time; openssl %.0f", job, size/l.part.side(job).CPU, size/l.part.side("openssl dgst -sha256").CPU)
+		l.part.AtLeast("bench.evidence.throughput", job, l.part.Ratio(figures.CPU, "openssl dgst -sha256", job), floorThroughput, "%.2fx the throughput of openssl on a core")
+		l.part.Note("%s: %.0f MB a second of processor time; openssl %.0f", job, size/l.part.Side(job).CPU, size/l.part.Side("openssl dgst -sha256").CPU)
 	}
 	return nil
 }
@@ -122,7 +123,7 @@ func coresCommands(b *bench) []proc.Command {
 func cores(ctx context.Context, l *lab) error {
 	if l.processors < twoWorkers {
 		for _, job := range jobs() {
-			l.skip("bench.evidence.cores", job, "two workers against one", fmt.Sprintf("there is %d processor", l.processors))
+			l.part.Skip("bench.evidence.cores", job, "two workers against one", fmt.Sprintf("there is %d processor", l.processors))
 		}
 		return nil
 	}
@@ -142,8 +143,8 @@ func cores(ctx context.Context, l *lab) error {
 	}
 	for _, job := range jobs() {
 		one, two := name(job, oneWorker), name(job, twoWorkers)
-		l.atLeast("bench.evidence.cores", job, l.part.ratio(seconds, one, two), floorCores, "%.2fx as fast with two workers")
-		l.note("%s kept %.2f processors busy with two workers", job, l.part.side(two).CPU/l.part.side(two).Seconds)
+		l.part.AtLeast("bench.evidence.cores", job, l.part.Ratio(figures.Seconds, one, two), floorCores, "%.2fx as fast with two workers")
+		l.part.Note("%s kept %.2f processors busy with two workers", job, l.part.Side(two).CPU/l.part.Side(two).Seconds)
 	}
 	return nil
 }
@@ -167,8 +168,8 @@ func small(ctx context.Context, l *lab) error {
 			return err
 		}
 	}
-	l.atMost("bench.evidence.small", "seal and verify", l.part.ratio(seconds, protocol.SealAndVerify, protocol.HashAlone), limitSmall, "%.2fx the time of hashing alone")
-	l.note("%.2fx by processor time; both sides use %d processors", l.part.ratio(cpu, protocol.SealAndVerify, protocol.HashAlone), l.processors)
+	l.part.AtMost("bench.evidence.small", "seal and verify", l.part.Ratio(figures.Seconds, protocol.SealAndVerify, protocol.HashAlone), limitSmall, "%.2fx the time of hashing alone")
+	l.part.Note("%.2fx by processor time; both sides use %d processors", l.part.Ratio(figures.CPU, protocol.SealAndVerify, protocol.HashAlone), l.processors)
 	return nil
 }
 
@@ -205,10 +206,10 @@ func logged(ctx context.Context, l *lab) error {
 		both := answers[protocol.AppendAtOnce].CPU + answers[protocol.ProofInOrder].CPU
 		each = append(each, both/float64(answers[protocol.AppendAtOnce].Count)*microsecond)
 	}
-	l.atMost("bench.evidence.log", "append and proof", positive(judge.Median(each)), limitLog, "%.2f µs of processor time a record")
+	l.part.AtMost("bench.evidence.log", "append and proof", positive(judge.Median(each)), limitLog, "%.2f µs of processor time a record")
 	of := func(work string) float64 { return judge.Median(per[work]) }
-	l.note("microseconds of processor time each: append at once %.2f, proof in order %.2f, proof at random %.2f", of(protocol.AppendAtOnce), of(protocol.ProofInOrder), of(protocol.ProofAtRandom))
-	l.note("a record appended alone, flushed to disk before it counts: %.0f µs of processor time, %.1f ms in all; the limit is not for that, which is the price of the files that are made and flushed",
+	l.part.Note("microseconds of processor time each: append at once %.2f, proof in order %.2f, proof at random %.2f", of(protocol.AppendAtOnce), of(protocol.ProofInOrder), of(protocol.ProofAtRandom))
+	l.part.Note("a record appended alone, flushed to disk before it counts: %.0f µs of processor time, %.1f ms in all; the limit is not for that, which is the price of the files that are made and flushed",
 		of(protocol.AppendOneByOne), durable*1e3)
 	return nil
 }
@@ -252,7 +253,7 @@ func bundled(ctx context.Context, l *lab) error {
 	const code, subject, side = "bench.evidence.bundles", "verify", "cosign, one process"
 	n := l.opts.scaled(bundles)
 	if l.opts.Cosign == "" {
-		l.skip(code, subject, fmt.Sprintf("%d bundles against as many cosign processes", n), "there is no cosign: DPONE_COSIGN names none, and neither the tool cache nor the PATH has one")
+		l.part.Skip(code, subject, fmt.Sprintf("%d bundles against as many cosign processes", n), "there is no cosign: DPONE_COSIGN names none, and neither the tool cache nor the PATH has one")
 		return nil
 	}
 	if err := link(l.p, l.opts.Cosign, cosignPath); err != nil {
@@ -273,14 +274,14 @@ func bundled(ctx context.Context, l *lab) error {
 			if err := l.exec(ctx, side, cosign(i)); err != nil {
 				return err
 			}
-			samples := l.part.side(side).Samples
+			samples := l.part.Side(side).Samples
 			sum += samples[len(samples)-1].Seconds
 		}
-		ours := l.part.side(fmt.Sprintf("ours, %d bundles", n)).Samples[round].Seconds
+		ours := l.part.Side(fmt.Sprintf("ours, %d bundles", n)).Samples[round].Seconds
 		ratios = append(ratios, sum/float64(runs)*float64(n)/ours)
 	}
-	l.atLeast(code, subject, judge.Median(ratios), floorBundles, "%.0fx as fast as a cosign process each")
-	l.note("%d cosign processes were measured in each round; their mean, times %d, stands for %d", runs, n, n)
+	l.part.AtLeast(code, subject, judge.Median(ratios), floorBundles, "%.0fx as fast as a cosign process each")
+	l.part.Note("%d cosign processes were measured in each round; their mean, times %d, stands for %d", runs, n, n)
 	return nil
 }
 
@@ -327,13 +328,13 @@ func memory(ctx context.Context, l *lab) error {
 	}
 	files := float64(l.opts.scaled(smallFiles) - l.opts.scaled(smallFiles/fewerTimes))
 	for _, job := range jobs() {
-		l.atMost("bench.evidence.memory", job+" by size", l.part.ratio(peak, name(job, longer), name(job, shorter)), limitFlat, "%.2fx the memory for 16 times the bytes")
-		small, large := l.part.side(name(job, fewer)).Peak, l.part.side(name(job, more)).Peak
+		l.part.AtMost("bench.evidence.memory", job+" by size", l.part.Ratio(figures.Peak, name(job, longer), name(job, shorter)), limitFlat, "%.2fx the memory for 16 times the bytes")
+		small, large := l.part.Side(name(job, fewer)).Peak, l.part.Side(name(job, more)).Peak
 		value := judge.Median(nil)
 		if small > 0 && large > 0 {
 			value = float64(large-small) / files
 		}
-		l.atMost("bench.evidence.memory", job+" by count", value, limitFileMore, "%.0f bytes of memory for a file more")
+		l.part.AtMost("bench.evidence.memory", job+" by count", value, limitFileMore, "%.0f bytes of memory for a file more")
 	}
 	return nil
 }

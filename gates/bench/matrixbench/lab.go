@@ -11,7 +11,7 @@ import (
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates"
-	"github.com/dpone/dpone/gates/bench/judge"
+	"github.com/dpone/dpone/gates/bench/figures"
 	"github.com/dpone/dpone/gates/matrix/cases"
 	workerprotocol "github.com/dpone/dpone/gates/matrix/worker/protocol"
 	"github.com/dpone/dpone/gates/proc"
@@ -31,9 +31,9 @@ type lab struct {
 // carry carries out cases in a process of its own, that many at once. A case that fails or
 // is missing is an error, for a time says nothing of work that was not done; one that could
 // not be carried out is left to the caller.
-func (l *lab) carry(ctx context.Context, name string, mode cases.Mode, rows int64, jobs int, selected []string) ([]workerprotocol.Answer, Sample, error) {
+func (l *lab) carry(ctx context.Context, name string, mode cases.Mode, rows int64, jobs int, selected []string) ([]workerprotocol.Answer, figures.Sample, error) {
 	if len(selected) == 0 {
-		return nil, Sample{}, errors.New("the selection has no case for it")
+		return nil, figures.Sample{}, errors.New("the selection has no case for it")
 	}
 	answers, sample, err := ask[workerprotocol.Answer](ctx, l, name, l.carryCommand(name), func(scratch string) any {
 		return workerprotocol.Request{
@@ -59,7 +59,7 @@ func (l *lab) carry(ctx context.Context, name string, mode cases.Mode, rows int6
 }
 
 // whole is carry for parts that say nothing unless every case is carried out.
-func (l *lab) whole(ctx context.Context, name string, mode cases.Mode, rows int64, jobs int, selected []string) ([]workerprotocol.Answer, Sample, error) {
+func (l *lab) whole(ctx context.Context, name string, mode cases.Mode, rows int64, jobs int, selected []string) ([]workerprotocol.Answer, figures.Sample, error) {
 	answers, sample, err := l.carry(ctx, name, mode, rows, jobs, selected)
 	if err == nil {
 		err = uncarried(answers)
@@ -85,7 +85,7 @@ func uncarried(answers []workerprotocol.Answer) error {
 }
 
 // ask runs a program on a request and reads the lines that it answers. Its files are removed again.
-func ask[T any](ctx context.Context, l *lab, name string, command proc.Command, request func(scratch string) any) (answers []T, s Sample, err error) {
+func ask[T any](ctx context.Context, l *lab, name string, command proc.Command, request func(scratch string) any) (answers []T, s figures.Sample, err error) {
 	scratch := l.p.Expand("$SCRATCH/" + name)
 	if err := os.MkdirAll(scratch, 0o700); err != nil {
 		return nil, s, err
@@ -102,41 +102,12 @@ func ask[T any](ctx context.Context, l *lab, name string, command proc.Command, 
 	if err != nil {
 		return nil, s, err
 	}
-	s = Sample{Seconds: done.Duration.Seconds(), CPU: done.CPU.Seconds(), RSS: done.MaxRSS}
+	s = figures.Sample{Seconds: done.Duration.Seconds(), CPU: done.CPU.Seconds(), Peak: done.MaxRSS}
 	answers, err = workerprotocol.Read[T](done.Stdout)
 	if err != nil {
 		return nil, s, fmt.Errorf("%s: %w", name, err)
 	}
 	return answers, s, nil
-}
-
-// add keeps a sample of a side.
-func (l *lab) add(side string, s Sample) {
-	i := slices.IndexFunc(l.part.Sides, func(have Side) bool { return have.Name == side })
-	if i < 0 {
-		i = len(l.part.Sides)
-		l.part.Sides = append(l.part.Sides, Side{Name: side})
-	}
-	l.part.Sides[i].Samples = append(l.part.Sides[i].Samples, s)
-	l.part.Sides[i].sum()
-}
-
-func (l *lab) atMost(code, subject string, value, limit float64, format string) {
-	l.part.Judged = append(l.part.Judged, judge.AtMost(code, subject, value, limit, format))
-}
-
-func (l *lab) atLeast(code, subject string, value, limit float64, format string) {
-	l.part.Judged = append(l.part.Judged, judge.AtLeast(code, subject, value, limit, format))
-}
-
-// untold says that something could not be measured.
-func (l *lab) untold(code, subject, expected, reason string) {
-	l.part.Untold = append(l.part.Untold, Untold{Code: code, Subject: subject, Expected: expected, Reason: reason})
-}
-
-// note is a line for the reader.
-func (l *lab) note(format string, args ...any) {
-	l.part.Notes = append(l.part.Notes, fmt.Sprintf(format, args...))
 }
 
 // ids names the cases that a condition holds for.

@@ -12,13 +12,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/dpone/dpone/engine/connectors"
 	"github.com/dpone/dpone/gates"
+	"github.com/dpone/dpone/gates/bench/figures"
 	"github.com/dpone/dpone/gates/bench/judge"
 	"github.com/dpone/dpone/gates/matrix/cases"
 	"github.com/dpone/dpone/gates/proc"
@@ -184,10 +184,10 @@ func (b *bench) run(ctx context.Context, p *gates.Pass) error {
 			return err
 		}
 	}
-	f := Figures{Options: b.opts, Machine: b.machine()}
+	f := Figures{Options: b.opts, Machine: figures.ThisMachine(b.processors)}
 	for i, t := range b.parts {
-		figures := &Part{ID: t.id, Work: t.work}
-		l := &lab{bench: b, p: p, part: figures, progress: func(round int, text string) {
+		part := &Part{Part: figures.Part{ID: t.id, Work: t.work}}
+		l := &lab{bench: b, p: p, part: part, progress: func(round int, text string) {
 			p.Progress(i*b.opts.Rounds+round, len(b.parts)*b.opts.Rounds, t.id+": "+text)
 		}}
 		err := t.measure(ctx, l)
@@ -196,36 +196,17 @@ func (b *bench) run(ctx context.Context, p *gates.Pass) error {
 		}
 		if err != nil { // the other parts can still be told
 			p.Logf("%s: %v", t.id, err)
-			l.untold("bench.matrix.part", t.id, t.work, err.Error())
+			part.CannotTell("bench.matrix.part", t.id, t.work, err.Error())
 		}
-		figures.sum()
-		b.limits(figures)
-		f.Parts = append(f.Parts, *figures)
+		part.Settle(b.opts.Limits)
+		f.Parts = append(f.Parts, part)
 		if err := judge.Write(p, f, f.table()); err != nil { // what is measured is kept, whatever happens later
 			return err
 		}
 	}
-	f.report(p)
+	table := f.table()
+	p.Logf("%s", table)
+	p.Show(table)
+	p.Fact("%s, %d rounds of %d rows on %d processors", figures.Report(p, "docs/runbooks.md#bench-matrix", f.parts()), b.opts.Rounds, b.opts.rows(), b.processors)
 	return nil
-}
-
-// limits puts those of the options in the place of the part's own.
-func (b *bench) limits(p *Part) {
-	for i := range p.Judged {
-		j := &p.Judged[i]
-		for _, name := range []string{j.Code, j.Code + " " + j.Subject} {
-			if limit, ok := b.opts.Limits[name]; ok {
-				j.Limit = limit
-			}
-		}
-	}
-}
-
-// machine tells what the figures hold for.
-func (b *bench) machine() Machine {
-	m := Machine{Processors: b.processors, System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}
-	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
-		m.Load = strings.Join(strings.Fields(string(load))[:3], " ")
-	}
-	return m
 }

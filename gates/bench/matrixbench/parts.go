@@ -12,6 +12,7 @@ import (
 
 	"github.com/dpone/dpone/engine/manifest"
 	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/gates/bench/figures"
 	"github.com/dpone/dpone/gates/bench/judge"
 	plainprotocol "github.com/dpone/dpone/gates/bench/matrixbench/plain/protocol"
 	"github.com/dpone/dpone/gates/matrix"
@@ -74,24 +75,24 @@ func contract(ctx context.Context, l *lab) error {
 			return err
 		}
 		l.part.keep(answers, &s)
-		l.add("all cases", s)
+		l.part.Add("all cases", s)
 	}
-	side := l.part.side("all cases")
-	l.atMost("bench.matrix.wall", "contract", side.Seconds, limitWall, "%.0f s")
+	side := l.part.Side("all cases")
+	l.part.AtMost("bench.matrix.wall", "contract", side.Seconds, limitWall, "%.0f s")
 	l.memory("contract", side)
 	each := side.Seconds / float64(len(all))
-	l.note("%d cases, %.0f ms a case of the wall time with %d at once. The original takes %.0f ms a case, in which no row is moved: it simulates. No limit, since the work is not the same.",
+	l.part.Note("%d cases, %.0f ms a case of the wall time with %d at once. The original takes %.0f ms a case, in which no row is moved: it simulates. No limit, since the work is not the same.",
 		len(all), each*1e3, matrix.DefaultJobs(), originalCase*1e3)
 	return nil
 }
 
 // memory is the most that any of the processes held.
-func (l *lab) memory(subject string, s Side) {
-	if s.RSS == 0 {
-		l.untold("bench.matrix.memory", subject, "the memory of a process", "this system does not tell it")
+func (l *lab) memory(subject string, s figures.Side) {
+	if s.Peak == 0 {
+		l.part.CannotTell("bench.matrix.memory", subject, "the memory of a process", "this system does not tell it")
 		return
 	}
-	l.atMost("bench.matrix.memory", subject, float64(s.RSS)/(1<<20), float64(limitMemory)/(1<<20), "%.0f MiB")
+	l.part.AtMost("bench.matrix.memory", subject, float64(s.Peak)/(1<<20), float64(limitMemory)/(1<<20), "%.0f MiB")
 }
 
 // local is the matrix on the systems of this machine.
@@ -108,19 +109,20 @@ func local(ctx context.Context, l *lab) error {
 			break // a part of the cases says nothing of all
 		}
 		l.part.keep(answers, &s)
-		l.add("all cases", s)
+		l.part.Add("all cases", s)
 	}
 	if missing != nil {
-		l.untold("bench.matrix.overhead", "local", "all cases are carried out", missing.Error())
-		l.untold("bench.matrix.memory", "local", "all cases are carried out", missing.Error())
+		l.part.CannotTell("bench.matrix.overhead", "local", "all cases are carried out", missing.Error())
+		l.part.CannotTell("bench.matrix.memory", "local", "all cases are carried out", missing.Error())
 	} else {
-		side := l.part.side("all cases")
+		side := l.part.Side("all cases")
 		var ratios []float64
 		for _, s := range side.Samples {
-			ratios = append(ratios, (s.Fixture+s.Check)/s.Engine)
-			l.note("fixture %.1f s, engine %.1f s, check %.1f s, the rest of the cases' time %.1f s", s.Fixture, s.Engine, s.Check, s.Total-s.Fixture-s.Engine-s.Check)
+			p := s.Phases
+			ratios = append(ratios, (p[fixturePhase]+p[checkPhase])/p[enginePhase])
+			l.part.Note("fixture %.1f s, engine %.1f s, check %.1f s, the rest of the cases' time %.1f s", p[fixturePhase], p[enginePhase], p[checkPhase], p[totalPhase]-p[fixturePhase]-p[enginePhase]-p[checkPhase])
 		}
-		l.atMost("bench.matrix.overhead", "local", judge.Median(ratios), limitOverhead, "%.2fx the engine's time")
+		l.part.AtMost("bench.matrix.overhead", "local", judge.Median(ratios), limitOverhead, "%.2fx the engine's time")
 		l.memory("local", side)
 	}
 	return l.pairs(ctx)
@@ -200,7 +202,7 @@ func (l *lab) engineTurn(ctx context.Context, all []*tested) error {
 			if !ok {
 				return fmt.Errorf("the worker does not tell the time of the run %s of %s", run, a.Case)
 			}
-			l.add(engineSide(t.c.Pair), Sample{Seconds: seconds})
+			l.part.Add(engineSide(t.c.Pair), figures.Sample{Seconds: seconds})
 		}
 	}
 	return nil
@@ -234,7 +236,7 @@ func (l *lab) plainTurn(ctx context.Context, all []*tested, pairs []plainprotoco
 			t.tools = append(t.tools, name)
 		}
 		for _, seconds := range a.Seconds {
-			l.add(name, Sample{Seconds: seconds})
+			l.part.Add(name, figures.Sample{Seconds: seconds})
 		}
 	}
 	return nil
@@ -246,14 +248,14 @@ func (l *lab) judgePair(t *tested) {
 		t.problem = "no plain tool gave a time"
 	}
 	if t.problem != "" {
-		l.untold(code, t.c.Pair, "both sides move the rows", t.problem)
+		l.part.CannotTell(code, t.c.Pair, "both sides move the rows", t.problem)
 		return
 	}
 	fastest := math.Inf(1)
 	for _, name := range t.tools {
-		fastest = min(fastest, l.part.side(name).Seconds)
+		fastest = min(fastest, l.part.Side(name).Seconds)
 	}
-	l.atMost(code, t.c.Pair, l.part.side(engineSide(t.c.Pair)).Seconds/fastest, limitSpeed, "%.2fx the time of the fastest plain tool")
+	l.part.AtMost(code, t.c.Pair, l.part.Side(engineSide(t.c.Pair)).Seconds/fastest, limitSpeed, "%.2fx the time of the fastest plain tool")
 }
 
 // linear holds that the time grows with rows and with cases, and no faster.
@@ -262,7 +264,7 @@ func linear(ctx context.Context, l *lab) error {
 }
 
 // alternate measures two sides by turns; the second turn of a round is the first of the next.
-func (l *lab) alternate(sides [2]string, measure func(side int) (Sample, error)) error {
+func (l *lab) alternate(sides [2]string, measure func(side int) (figures.Sample, error)) error {
 	for round := range l.opts.Rounds {
 		for i := range sides {
 			side := (i + round) % 2
@@ -271,7 +273,7 @@ func (l *lab) alternate(sides [2]string, measure func(side int) (Sample, error))
 			if err != nil {
 				return err
 			}
-			l.add(sides[side], s)
+			l.part.Add(sides[side], s)
 		}
 	}
 	return nil
@@ -282,7 +284,7 @@ func (l *lab) byRows(ctx context.Context) error {
 	selected := l.ids(func(c cases.Case) bool { return c.Strategy == manifest.FullRefresh && len(c.Services) == 0 })
 	rows := [2]int64{l.opts.rows(), longer * l.opts.rows()}
 	sides := [2]string{fmt.Sprintf("%d cases of %d rows", len(selected), rows[0]), fmt.Sprintf("%d cases of %d rows", len(selected), rows[1])}
-	err := l.alternate(sides, func(side int) (Sample, error) {
+	err := l.alternate(sides, func(side int) (figures.Sample, error) {
 		answers, s, err := l.whole(ctx, [2]string{"rows", "longer"}[side], cases.MockContract, rows[side], 1, selected)
 		s.Seconds = 0 // of the cases, and not of starting the program
 		for _, a := range answers {
@@ -293,7 +295,7 @@ func (l *lab) byRows(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("by rows: %w", err)
 	}
-	l.atMost("bench.matrix.linear", "rows", l.part.side(sides[1]).Seconds/l.part.side(sides[0]).Seconds/longer, limitLinear, "%.2fx the time a row")
+	l.part.AtMost("bench.matrix.linear", "rows", l.part.Side(sides[1]).Seconds/l.part.Side(sides[0]).Seconds/longer, limitLinear, "%.2fx the time a row")
 	return nil
 }
 
@@ -310,27 +312,27 @@ func (l *lab) byCases(ctx context.Context) error {
 	}
 	selected := [2][]string{few, twice}
 	sides := [2]string{fmt.Sprintf("%d cases", len(few)), fmt.Sprintf("%d cases", len(twice))}
-	err := l.alternate(sides, func(side int) (Sample, error) {
+	err := l.alternate(sides, func(side int) (figures.Sample, error) {
 		_, s, err := l.whole(ctx, [2]string{"few", "twice"}[side], cases.MockContract, l.opts.rows(), 1, selected[side])
 		return s, err
 	})
 	if err != nil {
 		return fmt.Errorf("by cases: %w", err)
 	}
-	l.atMost("bench.matrix.linear", "cases", l.part.side(sides[1]).Seconds/l.part.side(sides[0]).Seconds/2, limitLinear, "%.2fx the time a case")
+	l.part.AtMost("bench.matrix.linear", "cases", l.part.Side(sides[1]).Seconds/l.part.Side(sides[0]).Seconds/2, limitLinear, "%.2fx the time a case")
 	return nil
 }
 
 // sharded holds that parts of the matrix in processes of their own are faster than all of it in one.
 func sharded(ctx context.Context, l *lab) error {
 	if l.processors < minProcessors {
-		l.untold("bench.matrix.shards", "contract", fmt.Sprintf("%d processors", minProcessors), fmt.Sprintf("this machine has %d, on which processes at once are no faster", l.processors))
+		l.part.CannotTell("bench.matrix.shards", "contract", fmt.Sprintf("%d processors", minProcessors), fmt.Sprintf("this machine has %d, on which processes at once are no faster", l.processors))
 		return nil
 	}
 	all := l.ids(every)
 	durations := shard.Durations{}
 	sides := [2]string{"one process, one case at once", fmt.Sprintf("%d processes at once", shards)}
-	err := l.alternate(sides, func(side int) (Sample, error) {
+	err := l.alternate(sides, func(side int) (figures.Sample, error) {
 		if side == 1 {
 			return l.atOnce(ctx, all, durations)
 		}
@@ -343,19 +345,19 @@ func sharded(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	one, more := l.part.side(sides[0]), l.part.side(sides[1])
-	l.atLeast("bench.matrix.shards", "contract", one.Seconds/more.Seconds, floorShards, "%.2fx the speed of one process")
-	l.note("on %d processors; one process kept %.2f of them busy, the shards %.2f", l.processors, one.CPU/one.Seconds, more.CPU/more.Seconds)
+	one, more := l.part.Side(sides[0]), l.part.Side(sides[1])
+	l.part.AtLeast("bench.matrix.shards", "contract", one.Seconds/more.Seconds, floorShards, "%.2fx the speed of one process")
+	l.part.Note("on %d processors; one process kept %.2f of them busy, the shards %.2f", l.processors, one.CPU/one.Seconds, more.CPU/more.Seconds)
 	return nil
 }
 
 // atOnce carries out the shards of a cut, all at once.
-func (l *lab) atOnce(ctx context.Context, all []string, durations shard.Durations) (Sample, error) {
+func (l *lab) atOnce(ctx context.Context, all []string, durations shard.Durations) (figures.Sample, error) {
 	plan, err := shard.Split(all, durations, shards)
 	if err != nil {
-		return Sample{}, err
+		return figures.Sample{}, err
 	}
-	samples, problems := make([]Sample, len(plan.Shards)), make([]error, len(plan.Shards))
+	samples, problems := make([]figures.Sample, len(plan.Shards)), make([]error, len(plan.Shards))
 	var running sync.WaitGroup
 	began := time.Now()
 	for i, s := range plan.Shards {
@@ -364,9 +366,9 @@ func (l *lab) atOnce(ctx context.Context, all []string, durations shard.Duration
 		})
 	}
 	running.Wait()
-	sum := Sample{Seconds: time.Since(began).Seconds()}
+	sum := figures.Sample{Seconds: time.Since(began).Seconds()}
 	for _, s := range samples {
-		sum.CPU, sum.RSS = sum.CPU+s.CPU, max(sum.RSS, s.RSS)
+		sum.CPU, sum.Peak = sum.CPU+s.CPU, max(sum.Peak, s.Peak)
 	}
 	return sum, errors.Join(problems...)
 }
