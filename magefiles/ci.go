@@ -14,6 +14,7 @@ import (
 	"github.com/dpone/dpone/gates/docs/contract"
 	"github.com/dpone/dpone/gates/matrix"
 	"github.com/dpone/dpone/gates/matrix/cases"
+	"github.com/dpone/dpone/gates/security/secrets"
 	"github.com/dpone/dpone/gates/target"
 	"github.com/dpone/dpone/gates/workflows"
 )
@@ -26,6 +27,7 @@ var Aliases = map[string]interface{}{"test": Ci.Test}
 
 func ciOptions() ci.Options {
 	return ci.Options{
+		OtherTools:  []string{"browser", "cosign", "gosec", "govulncheck", "scorecard", "staticcheck"},
 		MinCoverage: 85, MinPackageCoverage: 70, Binary: "dpone-gates", StepTargets: true,
 		Integration: []ci.Integration{{
 			ID: "ci:postgresXmin", Doc: "The xmin strategy is right on a real PostgreSQL.",
@@ -42,6 +44,7 @@ func defaultGate() gates.Gate {
 		workflows.Step(workflowOptions()),
 		build.Step(build.Options{Site: siteOptions()}, "docs"),
 		contract.Step(contractOptions()),
+		secrets.Step(secrets.Options{}),
 	}
 	return ci.Gate(o)
 }

@@ -33,6 +33,11 @@ import (
 	"github.com/dpone/dpone/gates/matrix/result"
 	"github.com/dpone/dpone/gates/matrix/shard"
 	"github.com/dpone/dpone/gates/release"
+	"github.com/dpone/dpone/gates/security/licences"
+	"github.com/dpone/dpone/gates/security/posture"
+	"github.com/dpone/dpone/gates/security/secrets"
+	"github.com/dpone/dpone/gates/security/static"
+	"github.com/dpone/dpone/gates/security/vulns"
 	"github.com/dpone/dpone/gates/source"
 	"github.com/dpone/dpone/gates/target"
 	"github.com/dpone/dpone/gates/workflows"
@@ -59,7 +64,7 @@ func (Docs) Generate(
 	}
 	o := contractOptions()
 	return generate.Run(ctx, generate.Options{
-		Root: source.Root(wd), Pages: o.Pages, Tables: o.Tables, Check: value(check), Stdout: os.Stdout,
+		Root: source.Root(wd), Pages: o.Pages, Tables: o.Tables, Held: o.Held, Check: value(check), Stdout: os.Stdout,
 	})
 }
 
@@ -78,6 +83,7 @@ func contractOptions() contract.Options {
 			"Workflow(s)", "Trigger(s)", "Permissions", "Secrets required", "Artifacts produced", "Local reproduction", "Failure runbook updated", "Docs updated",
 		},
 		Commands: commandsWithoutRecord(), Codes: codesOfData(),
+		Held:  []generate.Held{{Page: "docs/attacks.md", Command: "go test ./evidence/verify -run AttackPage -update"}},
 		Gates: allGates, Values: flagValues, Tables: docsTables(read), Source: read, Explained: tables.ForRunbooks,
 	}
 	for _, w := range workflows.Dpone().Workflows {
@@ -101,6 +107,7 @@ func allGates() []gates.Gate {
 		release.Attest(release.Options{}), conformance.Gate(conformance.Options{}),
 		build.Gate(build.Options{Site: siteOptions()}), browser.Gate(browserOptions()), browser.DiagramsGate(browserOptions()),
 		docsbench.Gate(docsbench.Options{Site: siteOptions()}),
+		secrets.Gate(secrets.Options{}), static.Gate(static.Options{}), vulns.Gate(vulns.Options{}), posture.Gate(posture.Options{}), licences.Gate(licences.Options{}),
 	}
 	for _, mode := range cases.Modes() {
 		all = append(all, matrix.Gate(matrix.Options{Mode: mode, Volume: cases.DefaultVolume()}))
@@ -166,6 +173,8 @@ func flagValues() []contract.Value {
 		{Target: "ci", Flag: "skip", Words: steps},
 		{Target: "evidence:conformance", Flag: "only", Words: conformance.StepIDs()},
 		{Target: "evidence:conformance", Flag: "skip", Words: conformance.StepIDs()},
+		{Target: "security:static", Flag: "only", Words: static.StepIDs()},
+		{Target: "security:static", Flag: "skip", Words: static.StepIDs()},
 		{Target: "*", Flag: "format", Words: []string{"text", "json", "md"}},
 	}
 }
@@ -176,7 +185,7 @@ func docsTables(read tables.Source) []generate.Table {
 	all := []generate.Table{
 		tables.Targets(list, "README.md"),
 		tables.Artifacts(allGates, reference),
-		tables.Secrets(read, secrets(), reference),
+		tables.Secrets(read, secretVariables(), reference),
 		tables.Metrics(read, reference),
 		tables.CheckCodes(read, runbooks, codesOfData(), reference),
 		{Name: "cases", Pages: []string{"docs/matrix.md"}, Make: func(fs.FS, []string) (string, error) {
@@ -199,8 +208,8 @@ func made(name, page string, text func() string) generate.Table {
 	return generate.Table{Name: name, Pages: []string{page}, Make: func(fs.FS, []string) (string, error) { return text(), nil }}
 }
 
-// secrets are the environment variables that bear a secret.
-func secrets() []tables.Secret {
+// secretVariables are the environment variables that bear a secret.
+func secretVariables() []tables.Secret {
 	signers := []string{"ci", "evidence:sign", "release:attest"} // and every other gate, as mage ci
 	all := []tables.Secret{
 		{Name: archive.EnvLogKey, For: "signer key of the evidence log", Targets: []string{"ci", "evidence:chain"}},

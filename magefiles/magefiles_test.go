@@ -79,11 +79,12 @@ func TestEveryTargetPlans(t *testing.T) {
 		"ci:build": Ci.Build, "ci:tree": Ci.Tree, "ci:cross": Ci.Cross, "ci:postgresXmin": Ci.PostgresXmin, "doctor": Doctor, "docs:contract": Docs.Contract, "docs:build": Docs.Build, "docs:browser": Docs.Browser, "docs:diagrams": Docs.Diagrams, "bench:docs": Bench.Docs, "bench:ci": Bench.CI, "bench:engine": Bench.Engine, "bench:matrix": Bench.Matrix, "bench:evidence": Bench.Evidence, "evidence:conformance": Evidence.Conformance,
 		"matrix:mockContract": Matrix.MockContract, "matrix:mockLocal": Matrix.MockLocal, "matrix:realLocal": Matrix.RealLocal, "matrix:vendorLive": Matrix.VendorLive,
 		"matrix:faults": Matrix.Faults, "workflows:check": Workflows.Check, "workflows:current": Workflows.Current,
+		"security:secrets": Security.Secrets, "security:static": Security.Static, "security:vulns": Security.Vulns, "security:scorecard": Security.Scorecard, "security:licenses": Security.Licenses,
 	}
 	elsewhere := []string{
 		"run", "run:validate", "matrix:list", "matrix:plan", "matrix:shard", "matrix:merge",
 		"docs:generate", "docs:serve", "release:attest",
-		"evidence:index", "evidence:chain", "evidence:log", "evidence:prove", "evidence:verify", "evidence:keygen", "evidence:reproduce", "evidence:diff",
+		"evidence:index", "evidence:chain", "evidence:log", "evidence:prove", "evidence:verify", "evidence:sign", "evidence:keygen", "evidence:reproduce", "evidence:diff",
 	}
 	for _, tg := range targets(t) {
 		if slices.Contains(elsewhere, tg.Name) {

@@ -48,6 +48,10 @@ type Options struct {
 	StepTargets bool `json:"step_targets"`
 	// Integration are further steps, each for tests that need a service.
 	Integration []Integration `json:"integration,omitempty"`
+	// OtherTools name pins, magefiles/tools/<name>, of tools that no step of the
+	// default gate starts. Their module files are left to the gates that build
+	// them: to look at one is to download all that the tool is made of.
+	OtherTools []string `json:"other_tools,omitempty"`
 	// Further are steps of other families that belong to the default gate.
 	Further []gates.Step `json:"-"`
 	// Runbook is the page with a section for each step; docs/runbooks.md if empty.

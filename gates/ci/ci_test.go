@@ -133,6 +133,25 @@ func TestModules(t *testing.T) {
 	})
 }
 
+// TestModulesOfOtherTools leaves the module file of a tool alone that the gate
+// does not start, and says so; one that is not there cannot be left alone.
+func TestModulesOfOtherTools(t *testing.T) {
+	t.Parallel()
+	root := gatetest.Repository(t, module+"-- magefiles/tools/big/go.mod --\nmodule example.com/big\n\nbad\n-- magefiles/tools/own/go.mod --\nmodule example.com/own\n\ngo 1.26\n")
+	o := options
+	assert.Equal(t, gatetest.Run(t, ci.ModulesGate(o), gates.Options{Root: root}).Record.Verdict, evidence.Fail)
+	o.OtherTools = []string{"big"}
+	outcome := gatetest.Run(t, ci.ModulesGate(o), gates.Options{Root: root})
+	assert.Equal(t, outcome.Record.Verdict, evidence.Pass)
+	assert.Equal(t, len(outcome.Record.Stable.Skips), 1)
+	assert.Equal(t, outcome.Record.Stable.Skips[0].Subject, "magefiles/tools/big/go.mod")
+	o.OtherTools = []string{"gone"}
+	_, err := gates.Run(t.Context(), ci.ModulesGate(o), gates.Options{Root: root})
+	var usage *gates.UsageError
+	assert.Assert(t, errors.As(err, &usage), "%v", err)
+	assert.ErrorContains(t, err, "there is no magefiles/tools/gone/go.mod")
+}
+
 // A changed module in the cache, and a proxy that cannot be reached.
 func TestModulesBehindTheModuleFile(t *testing.T) {
 	const uses = "-- go.mod --\nmodule example.com/x\n\ngo 1.26\n\nrequire golang.org/x/sync v0.23.0\n\ntool example.com/x/cmd/mage\n" +

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dpone/dpone/evidence"
@@ -24,8 +25,16 @@ func (o Options) modules() gates.Step {
 			if err != nil {
 				return nil, err
 			}
+			for _, name := range o.OtherTools {
+				if !slices.Contains(dirs, toolDir(name)) {
+					return nil, &gates.UsageError{Problem: fmt.Sprintf("%s: there is no %s/go.mod, which is left out", Modules, filepath.ToSlash(toolDir(name)))}
+				}
+			}
 			var commands []proc.Command
 			for _, dir := range dirs {
+				if filepath.Dir(dir) == toolsDir && slices.Contains(o.OtherTools, filepath.Base(dir)) {
+					continue
+				}
 				// Alone: a go.work would hide what one module lacks behind another.
 				env := []string{"GOWORK=off"}
 				commands = append(commands,
@@ -52,11 +61,19 @@ func (o Options) modules() gates.Step {
 					checkVerified(p, c, file, string(result.Stdout), both.String(), err)
 				}
 			}
+			for _, name := range o.OtherTools {
+				p.Skip(filepath.ToSlash(toolDir(name))+"/go.mod", "no step of this gate starts the tool; the gate that does builds it from this file and its checksums")
+			}
 			p.Fact("%s", count(len(p.Commands)/2, "module file"))
 			return nil
 		},
 	}
 }
+
+// toolsDir has a folder with the module file of each developer tool.
+var toolsDir = filepath.Join("magefiles", "tools")
+
+func toolDir(name string) string { return filepath.Join(toolsDir, name) }
 
 func checkTidy(p *gates.Pass, c proc.Command, file, diff, output string, err error) {
 	const code = "ci.modules.tidy"

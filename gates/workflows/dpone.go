@@ -101,7 +101,7 @@ func ciWorkflow() Workflow {
 			ID: "default-gate", Does: "the default gate, all of it", Gates: []string{"ci"},
 			Parts: []string{
 				"ci:test", "ci:lint", "ci:build", "ci:vet", "ci:modules", "ci:format", "ci:postgresXmin",
-				"matrix:mockContract", "workflows:check", "docs:build", "docs:contract", "ci:tree",
+				"matrix:mockContract", "workflows:check", "docs:build", "docs:contract", "security:secrets", "ci:tree",
 			},
 			Artifacts: []Artifact{{"default-gate" + runName, "test_artifacts/ci/", 90, "record, logs, JUnit, coverage.xml and matrix results of the run"}},
 		}},

@@ -78,6 +78,8 @@ type Options struct {
 	Values func() []Value `json:"-"`
 	// Tables are the generated parts of the pages.
 	Tables []generate.Table `json:"-"`
+	// Held are the pages that tests make.
+	Held []generate.Held `json:"held,omitempty"`
 	// Source reads the code; every code but those below engine/ must be in a runbook.
 	Source func(tree fs.FS) (facts.Facts, error) `json:"-"`
 	// Explained says which codes of the source a runbook has to explain; all if nil.

@@ -298,6 +298,8 @@ func TestCouldNotTell(t *testing.T) {
 	assert.Equal(t, verdicts(files, options())[contract.CodeWorkflow], evidence.Unverified)
 
 	o := options()
+	o.Held = []generate.Held{{Page: "docs/guide.md", Command: "go test ./x -update"}}
+	assert.Equal(t, verdicts(tree(t, good), o)[contract.CodeTable], evidence.Fail, "the page does not say how it is made")
 	o.Branch, o.Guide, o.Fields, o.Runbooks, o.Tables, o.Gates = "", "", nil, nil, nil, nil
 	found = verdicts(tree(t, good), o)
 	for _, code := range []string{

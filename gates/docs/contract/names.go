@@ -42,7 +42,7 @@ func readWorkflows(tree fs.FS, folder string) ([]workflowFile, error) {
 
 // workflows holds that each workflow is named on a page, and that pages name no other.
 func (l *looker) workflows() (int, error) {
-	mention := regexp.MustCompile(regexp.QuoteMeta(l.Options.Workflows) + `/([A-Za-z0-9_.-]+\.ya?ml)`)
+	mention := regexp.MustCompile(regexp.QuoteMeta(l.Workflows) + `/([A-Za-z0-9_.-]+\.ya?ml)`)
 	named := map[string]bool{}
 	looked := len(l.files)
 	for _, p := range l.pages {
@@ -336,7 +336,7 @@ func (l *looker) gates() (int, error) {
 	for _, g := range l.all {
 		ids[g.ID] = true
 	}
-	for _, name := range l.Options.Commands {
+	for _, name := range l.Commands {
 		ids[name] = true
 	}
 	for _, t := range l.checker.Targets() {
@@ -374,8 +374,8 @@ func (l *looker) guide() (int, error) {
 
 // tables holds that the generated parts are what the source gives.
 func (l *looker) tables() (int, error) {
-	r := generate.Compare(l.tree, l.pages, l.Options.Tables)
-	for _, p := range r.Problems {
+	r := generate.Compare(l.tree, l.pages, l.Tables)
+	for _, p := range append(r.Problems, generate.Unsaid(l.pages, l.Held)...) {
 		l.find(CodeTable, p.Page, p.Line, p.Why, p.Fix)
 	}
 	for _, p := range r.Drifted() {

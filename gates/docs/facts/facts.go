@@ -118,7 +118,7 @@ func Read(tree fs.FS, folders ...string) (Facts, error) {
 		slices.Sort(merged[i].Shown)
 		merged[i].Shown = slices.Compact(merged[i].Shown)
 	}
-	r.Measures, r.Facts.Files = merged, len(r.files)
+	r.Measures, r.Files = merged, len(r.files)
 	return r.Facts, nil
 }
 

@@ -33,6 +33,13 @@ type Table struct {
 	Make func(tree fs.FS, args []string) (string, error)
 }
 
+// Held is a page that a test makes, because what it is made of is in the test.
+type Held struct {
+	Page string
+	// Command writes the page; the page says so.
+	Command string
+}
+
 // Part is one generated part of a page.
 type Part struct {
 	Page string
@@ -63,6 +70,18 @@ type Result struct {
 // Drifted are the parts that differ from the source.
 func (r Result) Drifted() []Part {
 	return slices.DeleteFunc(slices.Clone(r.Parts), func(p Part) bool { return p.Drift == "" })
+}
+
+// Unsaid are the pages of tests that do not say how they are made, or are not there.
+func Unsaid(pages []*page.Page, held []Held) []Problem {
+	var problems []Problem
+	for _, h := range held {
+		i := slices.IndexFunc(pages, func(p *page.Page) bool { return p.Path == h.Page })
+		if i < 0 || !strings.Contains(strings.Join(strings.Fields(pages[i].Text), " "), "`"+h.Command+"`") {
+			problems = append(problems, Problem{h.Page, 0, "the page does not say that it is made by " + h.Command, "say so near its beginning"})
+		}
+	}
+	return problems
 }
 
 // Compare makes all tables and compares them with the pages. A table that

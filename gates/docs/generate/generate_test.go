@@ -157,6 +157,19 @@ func TestNothingIsWrittenByHalves(t *testing.T) {
 	assert.Equal(t, len(left), 0, "%v", left)
 }
 
+// A page that a test makes is named, and has to say how it is made.
+func TestPagesOfTests(t *testing.T) {
+	t.Parallel()
+	o, out := setUp(t)
+	o.Held = []generate.Held{{Page: "docs/c.md", Command: "go test ./x -update"}}
+	assert.ErrorContains(t, generate.Run(t.Context(), o), "1 problem")
+	assert.Assert(t, strings.Contains(out.String(), "docs/c.md  the page does not say"), out)
+	gatetest.Write(t, o.Root, "-- docs/c.md --\n# C\n\nMade by `go test\n./x -update`.\n")
+	out.Reset()
+	assert.NilError(t, generate.Run(t.Context(), o))
+	assert.Assert(t, strings.Contains(out.String(), "skip docs/c.md  made by its test: go test ./x -update"), out)
+}
+
 func TestModeIsKept(t *testing.T) {
 	t.Parallel()
 	o, _ := setUp(t)

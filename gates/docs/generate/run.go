@@ -23,6 +23,8 @@ type Options struct {
 	// Pages are the patterns of all pages that may have a generated part, as [page.Read] takes them.
 	Pages  []string
 	Tables []Table
+	// Held are the pages that tests make; they are named, and left alone.
+	Held []Held
 	// Check looks only: nothing is written, and a difference is red.
 	Check  bool
 	Stdout io.Writer
@@ -57,6 +59,7 @@ func Run(ctx context.Context, o Options) error {
 		return broke(errors.New("there is no page at " + o.Root))
 	}
 	r := Compare(tree, pages, o.Tables)
+	r.Problems = append(r.Problems, Unsaid(pages, o.Held)...)
 	if err := ctx.Err(); err != nil {
 		return broke(context.Cause(ctx))
 	}
@@ -83,6 +86,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	for _, p := range drifted {
 		fmt.Fprintf(o.Stdout, "  ok   %s  generated: %s, written\n", place(p.Page, p.Line), p.Mark)
+	}
+	for _, h := range o.Held {
+		fmt.Fprintf(o.Stdout, "  skip %s  made by its test: %s\n", h.Page, h.Command)
 	}
 	fmt.Fprintf(o.Stdout, "PASS  %s  %s, %d written\n", Command, total, len(drifted))
 	return nil

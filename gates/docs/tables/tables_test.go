@@ -3,6 +3,7 @@ package tables_test
 import (
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -35,7 +36,7 @@ func find(t *testing.T, list []generate.Table, name string) generate.Table {
 func TestTablesOfTheEngine(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, table := range append(tables.Engine(), tables.Manifest("docs/manifest.md")...) {
+	for _, table := range slices.Concat(tables.Engine(), tables.Manifest("docs/manifest.md"), tables.Evidence("docs/runbooks.md", "docs/trust-policy.md")) {
 		assert.Assert(t, !seen[table.Name], "%s is there twice", table.Name)
 		seen[table.Name] = true
 		assert.Assert(t, len(table.Pages) > 0, table.Name)
@@ -102,6 +103,23 @@ func TestTablesThatCannotBeMade(t *testing.T) {
 	}
 	_, err := find(t, tables.Engine(), "strategy-fields").Make(empty, []string{"nope"})
 	assert.ErrorContains(t, err, `no strategy "nope"`)
+}
+
+func TestPolicyFields(t *testing.T) {
+	t.Parallel()
+	policy := find(t, tables.Evidence("docs/runbooks.md", "docs/trust-policy.md"), "policy-fields")
+	for source, want := range map[string]string{
+		"package policy\n": "no struct Policy",
+		"package policy\ntype Policy struct{ F func() `json:\"f\"` }\n": "Policy: f: no words for the type *ast.FuncType",
+		"not Go": "expected 'package'",
+		"package policy\ntype Policy struct{ A []int `json:\"a\"`; B string; C int `json:\"-\"` }": "no struct Subject",
+	} {
+		_, err := policy.Make(fstest.MapFS{"evidence/policy/policy.go": {Data: []byte(source)}, "evidence/policy/waiver.go": {Data: []byte("package policy\n")}}, nil)
+		assert.ErrorContains(t, err, want)
+	}
+	text, err := policy.Make(root(), nil)
+	assert.NilError(t, err)
+	assert.Assert(t, strings.Contains(text, "| `max_age` | duration, mandatory |"))
 }
 
 func project() fstest.MapFS {
