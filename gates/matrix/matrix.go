@@ -48,6 +48,8 @@ type Options struct {
 	// Shard is the part of the cases that this run carries out, of Shards; all of them when Shards is 0.
 	Shard  int `json:"shard"`
 	Shards int `json:"shards"`
+	// WithoutGuides asks for no page about each strategy in the tree: another module need not write again what dpone's own pages tell.
+	WithoutGuides bool `json:"without_guides,omitempty"`
 	// Connectors are the engine's families and Families the matrix's own knowledge of them; those that dpone brings if nil.
 	Connectors []connector.Connector `json:"-"`
 	Families   []system.Family       `json:"-"`
@@ -237,6 +239,9 @@ func (r *run) run(ctx context.Context, p *gates.Pass) (err error) {
 	setup := Setup{
 		Mode: r.Mode, Connectors: r.Connectors, Families: r.Families, Volume: r.Volume, Scratch: p.Scratch, Root: p.Root,
 		Getenv: r.Getenv, Log: func(line string) { p.Logf("%s", line) },
+	}
+	if r.WithoutGuides {
+		setup.Root = ""
 	}
 	if r.Mode == cases.RealLocal {
 		p.Progress(0, 0, "building the worker")

@@ -485,6 +485,20 @@ func TestForeignFamily(t *testing.T) {
 	assert.Equal(t, with.Record.Verdict, evidence.Pass, "%+v", checks(with))
 }
 
+// TestWithoutGuides runs in the tree of another module, which has no pages about the strategies.
+func TestWithoutGuides(t *testing.T) {
+	t.Parallel()
+	root := gatetest.Repository(t, "-- .gitignore --\ntest_artifacts/\n")
+	o := small("sqlite_to_sqlite__replace")
+	asked := gatetest.Run(t, matrix.Gate(o), gates.Options{Root: root})
+	assert.Equal(t, asked.Record.Verdict, evidence.Fail)
+	assert.Equal(t, len(checks(asked)["matrix.guide_exists"]), 1, "%+v", checks(asked))
+
+	o.WithoutGuides = true
+	not := gatetest.Run(t, matrix.Gate(o), gates.Options{Root: root})
+	assert.Equal(t, not.Record.Verdict, evidence.Pass, "%+v", checks(not))
+}
+
 // TestShards carries out a plan on two machines, and joins what they leave.
 func TestShards(t *testing.T) {
 	t.Parallel()

@@ -182,7 +182,9 @@ func TestTextFromOutsideStaysText(t *testing.T) {
 	s.pass(11 * time.Second)
 	s.finish(hostile, time.Second, hostile, hostile, step)
 	s.finish("::error::b", 0, "", hostile, cause(evidence.CauseBroken, hostile))
-	events := s.end(t, func(end *gates.RunEnd) { end.Folder, end.IndexDigest, end.Trouble, end.Kept = hostile, hostile, hostile, []string{hostile} })
+	events := s.end(t, func(end *gates.RunEnd) {
+		end.Folder, end.IndexDigest, end.Trouble, end.Kept = hostile, hostile, hostile, []string{hostile}
+	})
 	for _, mode := range []Mode{TTY, Plain, GitHub} {
 		for _, token := range []string{"", "0123456789abcdef"} {
 			var summary bytes.Buffer
