@@ -38,7 +38,7 @@ type Setup struct {
 	Families   []system.Family
 	// Volume are the rows of every case.
 	Volume cases.Volume
-	// Scratch is a folder for everything that is made; Root the source tree, in which the guides are.
+	// Scratch is a folder for everything that is made; Root the source tree, in which the guides are, empty when none are asked for.
 	Scratch, Root string
 	Getenv        func(string) string
 	Log           func(string)
