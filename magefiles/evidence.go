@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"os"
-	"strings"
 
 	"github.com/magefile/mage/mg"
 
@@ -77,18 +76,17 @@ func (Evidence) Verify(
 	policySha256 *string, // digest that the policy file must have
 	commit *string, // commit that the evidence must be about
 	run *string, // run of CI that it must be of: its ID, or ID/attempt
+	version *string, // version of the release that it must be about, such as v1.2.3
 	require *string, // gates that must be shown besides those of the policy, with commas between them
 	log *string, // folder of the log; evidence_log below the root or among the artifacts if not given
 	format *string, // text, or json
 ) error {
 	o := evidenceOptions(root, log, format)
 	o.Trust = archive.Trust{
-		Policy: value(policy), PolicySHA256: value(policySha256), Commit: value(commit), Run: value(run),
+		Policy: value(policy), PolicySHA256: value(policySha256), Commit: value(commit), Run: value(run), Version: value(version),
 		Environ: os.Environ(), Certificates: keyless.Verifier{Command: target.KeylessCommand()},
 	}
-	if names := value(require); names != "" {
-		o.Trust.Require = strings.Split(names, ",")
-	}
+	o.Trust.Require = list(require)
 	return archive.Verify(ctx, o)
 }
 

@@ -210,7 +210,7 @@ func TestEvidenceTargets(t *testing.T) {
 		status int
 	}{
 		"chain":                 {e.Chain(ctx, &root, nil, &adopt, nil), 1}, // it has no record
-		"verify":                {e.Verify(ctx, &root, nil, nil, nil, nil, nil, nil, nil), 1},
+		"verify":                {e.Verify(ctx, &root, nil, nil, nil, nil, nil, nil, nil, nil), 1},
 		"log":                   {e.Log(ctx, nil, nil), 3},
 		"prove":                 {e.Prove(ctx, &run, nil, &proof, nil), 3},
 		"reproduce":             {e.Reproduce(ctx, &none, nil, nil, nil, nil), 3}, // there is no such record
@@ -221,7 +221,7 @@ func TestEvidenceTargets(t *testing.T) {
 		"chain without root":    {e.Chain(ctx, nil, nil, nil, nil), 2},
 		"log in a wrong format": {e.Log(ctx, nil, &format), 2},
 		"prove without a run":   {e.Prove(ctx, nil, nil, &proof, nil), 2},
-		"verify without root":   {e.Verify(ctx, nil, nil, nil, nil, nil, nil, nil, nil), 2},
+		"verify without root":   {e.Verify(ctx, nil, nil, nil, nil, nil, nil, nil, nil, nil), 2},
 		"sign without a signer": {e.Sign(ctx, &root, nil), 2},
 		"keygen without a name": {e.Keygen(ctx, nil, nil, &key, nil), 2},
 	} {

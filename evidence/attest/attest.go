@@ -105,14 +105,24 @@ func Digest(raw []byte) string {
 type Signed struct {
 	// Kind and KeyID are those of the signer.
 	Kind, KeyID string
-	// Bundles and Pending are the digests of the statements that are signed
-	// now and of those that are still to be.
+	// Bundles and Pending are the digests of the statements that were signed
+	// by the signer and of those that are still to be.
 	Bundles, Pending []string
+	// Before are those that had a bundle before, which was left alone. Whether
+	// that is good was not looked at.
+	Before []Earlier
+}
+
+// Earlier is a bundle that was there before.
+type Earlier struct {
+	// Digest is that of the statement, By the ID of the key that the bundle
+	// names, or [sign.KindKeyless] for one with a certificate.
+	Digest, By string
 }
 
 // Sign signs the statements of the folder dir, which is sealed and was checked
-// by the caller: record and index are its own. A statement that is signed
-// already is left alone. Each is written down before it is signed, so a signer
+// by the caller: record and index are its own. A statement that has a bundle
+// already is left alone, and a bundle that is not of it is an error. Each is written down before it is signed, so a signer
 // that fails leaves it pending; then the error is that of the signer, Signed
 // says what is pending, and the same call signs it later. A [sign.Pending] or
 // no signer at all only writes them down.
@@ -121,9 +131,9 @@ func Sign(ctx context.Context, dir string, record *evidence.Record, recordSHA256
 	if err != nil {
 		return Signed{}, err
 	}
-	place := filepath.Join(dir, Dir)
-	if err := os.MkdirAll(place, 0o755); err != nil {
-		return Signed{}, fmt.Errorf("attest: %w", err)
+	place, err := Make(dir)
+	if err != nil {
+		return Signed{}, err
 	}
 	signed := Signed{Kind: sign.KindPending}
 	if signer != nil {
@@ -133,7 +143,11 @@ func Sign(ctx context.Context, dir string, record *evidence.Record, recordSHA256
 	for _, raw := range statements {
 		digest := Digest(raw)
 		digests = append(digests, digest)
-		if _, err := os.Lstat(filepath.Join(place, digest+sign.BundleSuffix)); err == nil {
+		switch by, err := signedBefore(place, digest); {
+		case err != nil:
+			return signed, fmt.Errorf("attest: %s: %w", digest+sign.BundleSuffix, err)
+		case by != "":
+			signed.Before = append(signed.Before, Earlier{digest, by})
 			continue
 		}
 		if _, err := sign.NewPending(place).Sign(ctx, raw); sign.ReasonOf(err) != sign.PendingSignature {
@@ -144,6 +158,9 @@ func Sign(ctx context.Context, dir string, record *evidence.Record, recordSHA256
 		_, err = sign.Complete(ctx, place, signer, digests...)
 	}
 	for _, digest := range digests {
+		if slices.ContainsFunc(signed.Before, func(e Earlier) bool { return e.Digest == digest }) {
+			continue
+		}
 		if _, missing := os.Lstat(filepath.Join(place, digest+sign.BundleSuffix)); missing == nil {
 			signed.Bundles = append(signed.Bundles, digest)
 		} else {
@@ -154,6 +171,54 @@ func Sign(ctx context.Context, dir string, record *evidence.Record, recordSHA256
 		return signed, fmt.Errorf("attest: %w", err)
 	}
 	return signed, nil
+}
+
+// Make makes the folder attestations of a run, unless it is there. One that is
+// not a folder, such as a link to somewhere else, is refused.
+func Make(dir string) (string, error) {
+	place := filepath.Join(dir, Dir)
+	err := os.Mkdir(place, 0o755)
+	if errors.Is(err, os.ErrExist) {
+		var info os.FileInfo
+		if info, err = os.Lstat(place); err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is not a folder", place)
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("attestations: %w", err)
+	}
+	return place, nil
+}
+
+// signedBefore is whom the bundle of a statement names; empty without one.
+func signedBefore(place, digest string) (string, error) {
+	root, err := os.OpenRoot(place)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	raw, err := folder.ReadRegular(root, digest+sign.BundleSuffix, sign.MaxBundle)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	b, err := sign.DecodeBundle(raw)
+	if err != nil {
+		return "", err
+	}
+	payload, err := b.Payload()
+	if err != nil {
+		return "", err
+	}
+	if Digest(payload) != digest {
+		return "", &sign.Error{Reason: sign.DigestMismatch, Detail: "the bundle is of another statement"}
+	}
+	if key := b.VerificationMaterial.PublicKey; key != nil {
+		return key.Hint, nil
+	}
+	return sign.KindKeyless, nil
 }
 
 // Kept is a file of the folder attestations, by its form.

@@ -156,7 +156,7 @@ func (p *Policy) prepareGates() error {
 	for i, gate := range p.RequiredGates {
 		field := fmt.Sprintf("required_gates[%d]", i)
 		switch {
-		case !isGate(gate):
+		case !IsGate(gate):
 			return schema(field, "%s is not the name of a gate such as ci:test", strict.Quote(gate))
 		case seen[gate]:
 			return schema(field, "%s is there twice", gate)
@@ -393,15 +393,15 @@ func isWord(s string) bool {
 	return s != "" && len(s) <= 128
 }
 
-// isGate says that s is the name of a gate, as "area:name" or a word.
-func isGate(s string) bool {
+// IsGate says that s is the name of a gate, as "area:name" or a word.
+func IsGate(s string) bool {
 	area, name, more := strings.Cut(s, ":")
 	return isWord(area) && (!more || isWord(strings.ReplaceAll(name, ":", "-")))
 }
 
 func gatePattern(field, pattern string) error {
 	prefix, all := strings.CutSuffix(pattern, ":*")
-	if all && isGate(prefix) || !all && isGate(pattern) {
+	if all && IsGate(prefix) || !all && IsGate(pattern) {
 		return nil
 	}
 	return schema(field, "%s is neither the name of a gate nor a prefix such as matrix:*", strict.Quote(pattern))

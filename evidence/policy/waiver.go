@@ -64,7 +64,7 @@ func (p *Policy) prepareWaivers() error {
 		switch {
 		case (w.Gate == "") == (w.Blocker == ""):
 			return schema(field, "exactly one of gate and blocker is wanted")
-		case w.Gate != "" && !isGate(w.Gate):
+		case w.Gate != "" && !IsGate(w.Gate):
 			return schema(field+".gate", "%s is not the name of a gate", strict.Quote(w.Gate))
 		case (w.Version == "") == (w.Commit == ""):
 			return schema(field, "exactly one of version and commit is wanted: a waiver is for one release")

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path"
 	"strings"
@@ -20,6 +21,9 @@ const (
 	maxMembers   = 20_000
 	maxExpansion = 100 // times the size of the archive
 	maxName      = 255 // bytes of an element of a path
+	// maxDirectory is what the members of a zip take that are that many and have
+	// long names, in bytes.
+	maxDirectory = 16 << 20
 	// maxSmall is what a small archive may become whatever the ratio: a short
 	// text compresses better than any bomb needs to.
 	maxSmall = 1 << 20
@@ -126,8 +130,13 @@ func (m *members) read(name string, from io.Reader) error {
 }
 
 func (m *members) zip(f io.ReaderAt, size int64) error {
-	// The directory at the end is read whole, so it is bounded first: an entry has 46 bytes at least.
-	r, err := zip.NewReader(f, size)
+	// The directory at the end is read whole, so what is read of it is bounded.
+	directory := &bounded{from: f, left: maxDirectory}
+	r, err := zip.NewReader(directory, size)
+	if directory.left < 0 {
+		return unsafe("", "its directory has more than %d bytes", maxDirectory)
+	}
+	directory.left = math.MaxInt64
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return unsafe("", "%v", err)
 	}
@@ -179,7 +188,7 @@ func (m *members) tar(f io.Reader) error {
 		switch header.Typeflag {
 		case tar.TypeDir:
 		case tar.TypeReg:
-			if _, err := io.Copy(io.Discard, r); err != nil {
+			if err := m.drain(header, r); err != nil {
 				if IsUnsafe(err) || m.ctx.Err() != nil {
 					return err
 				}
@@ -187,6 +196,31 @@ func (m *members) tar(f io.Reader) error {
 			}
 		default:
 			return unsafe(header.Name, "neither a regular file nor a folder")
+		}
+	}
+}
+
+// drain reads a member of a tar to its end. Holes in it take no bytes of the
+// archive, and count as what they become.
+func (m *members) drain(header *tar.Header, from io.Reader) error {
+	if header.Size > m.left {
+		return unsafe(header.Name, "more than %d times the bytes of the archive", maxExpansion)
+	}
+	before := m.left
+	buf := make([]byte, 64<<10)
+	size := int64(0)
+	for {
+		if err := m.ctx.Err(); err != nil {
+			return err
+		}
+		n, err := from.Read(buf)
+		size += int64(n)
+		if errors.Is(err, io.EOF) {
+			m.left = min(m.left, before-size)
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
@@ -222,4 +256,17 @@ func safePath(name string) bool {
 	return !strings.ContainsFunc(name, func(r rune) bool {
 		return r == '\\' || r == ':' || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
 	})
+}
+
+// bounded stops a reader that reads too much.
+type bounded struct {
+	from io.ReaderAt
+	left int64
+}
+
+func (b *bounded) ReadAt(p []byte, at int64) (int, error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return b.from.ReadAt(p, at)
 }

@@ -366,6 +366,45 @@ func tarred(packed bool, headers ...tar.Header) func(t *testing.T) []byte {
 	}
 }
 
+// sparse is a tar of a few blocks with a member of 1 TiB that is one hole (the
+// form that GNU tar calls PAX 1.0), which no writer of Go makes.
+func sparse() func(t *testing.T) []byte {
+	return func(*testing.T) []byte {
+		const block, size = 512, "1099511627776"
+		header := func(name string, kind byte, length int) []byte {
+			b := make([]byte, block)
+			copy(b, name)
+			for at, text := range map[int]string{100: "0000644\x00", 108: "0000000\x00", 116: "0000000\x00", 124: fmt.Sprintf("%011o\x00", length), 136: "00000000000\x00", 148: "        ", 257: "ustar\x0000"} {
+				copy(b[at:], text)
+			}
+			b[156] = kind
+			sum := 0
+			for _, c := range b {
+				sum += int(c)
+			}
+			copy(b[148:], fmt.Sprintf("%06o\x00 ", sum))
+			return b
+		}
+		padded := func(text string) []byte { return append([]byte(text), make([]byte, block-len(text))...) }
+		extended := "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n21 GNU.sparse.name=x\n37 GNU.sparse.realsize=" + size + "\n"
+		return slices.Concat(header("x.pax", 'x', len(extended)), padded(extended), header("x.0", '0', block), padded("1\n"+size+"\n0\n"), make([]byte, 2*block))
+	}
+}
+
+// crowded is a zip whose directory is all comments.
+func crowded() func(t *testing.T) []byte {
+	return func(t *testing.T) []byte {
+		var out bytes.Buffer
+		z := zip.NewWriter(&out)
+		for i := range 300 {
+			_, err := z.CreateHeader(&zip.FileHeader{Name: fmt.Sprint(i), Comment: strings.Repeat("x", 60_000)})
+			assert.NilError(t, err)
+		}
+		assert.NilError(t, z.Close())
+		return out.Bytes()
+	}
+}
+
 func many(n int) []member {
 	members := make([]member, n)
 	for i := range members {
@@ -425,6 +464,42 @@ func decided(verdict statement.DecisionVerdict, digest string, runs ...string) f
 		raw, err := s.Encode()
 		assert.NilError(t, err)
 		put(t, w.path("dist", "decision.sigstore.json"), sealOver(t, "trusted", sign.PayloadType, raw))
+	}
+}
+
+// noGo adds a decision against the release, or a summary of it.
+func noGo(summary bool) func(*testing.T, *world) {
+	return func(t *testing.T, w *world) {
+		d := &statement.Decision{
+			Verdict: statement.NoGo, Evaluator: statement.Evaluator{ID: "https://example.com/evaluator", Version: "v1"}, EvaluatedAt: now.Add(-time.Minute),
+			Policy:   statement.ResourceDescriptor{URI: "policy.json", Digest: statement.DigestSet{"sha256": w.decoded(t).SHA256}},
+			Blockers: []statement.DecisionBlocker{{ID: "performance.missing", Reason: "missing"}},
+		}
+		var predicate statement.Predicate = d
+		if summary {
+			vsa, err := statement.NewVSA(d, "pkg:golang/github.com/dpone/dpone@"+version)
+			assert.NilError(t, err)
+			predicate = vsa
+		}
+		sum := sha256.Sum256([]byte(get(t, w.path("dist", "dpone"))))
+		s, err := statement.New([]statement.ResourceDescriptor{{Name: "dpone", Digest: statement.DigestSet{"sha256": hex.EncodeToString(sum[:])}}}, predicate)
+		assert.NilError(t, err)
+		raw, err := s.Encode()
+		assert.NilError(t, err)
+		put(t, w.path("dist", "decision.sigstore.json"), sealOver(t, "trusted", sign.PayloadType, raw))
+	}
+}
+
+// listed adds a file and a line about it to a list of checksums.
+func listed(dir, name string) func(*testing.T, *world) {
+	return func(t *testing.T, w *world) {
+		put(t, w.path(dir, name), "evil")
+		sum := sha256.Sum256([]byte("evil"))
+		list := ""
+		if before, err := os.ReadFile(w.path(dir, "SHA256SUMS")); err == nil {
+			list = string(before)
+		}
+		put(t, w.path(dir, "SHA256SUMS"), list+hex.EncodeToString(sum[:])+"  "+name+"\n")
 	}
 }
 
@@ -492,6 +567,18 @@ var attacks = []attack{
 	{id: "3c", title: "names that differ only in case", verdict: fail, code: "name_collision", change: func(t *testing.T, w *world) { put(t, w.path(testRun, "Record.json"), "x") }},
 	{id: "3d", title: "a name that a terminal would obey", verdict: fail, code: "unsafe_name", change: func(t *testing.T, w *world) { put(t, w.path(testRun, "a\x1b[2Jb"), "x") }},
 	{id: "3e", title: "a byte added to a file", verdict: fail, code: "size_mismatch", change: edit(testRun+"/record.md", func(s string) string { return s + "\n" })},
+	{id: "3m", title: "a file added, with a list of checksums that nobody signed", verdict: unverified, code: "unclaimed_artifact", change: listed("extra", "dpone-next")},
+	{id: "3n", title: "a file added, and to the list of checksums, which nobody signed", verdict: unverified, code: "unclaimed_artifact", change: listed("dist", "dpone-next")},
+	{id: "3o", title: "a file added in a folder that was sealed for it, without a record", verdict: unverified, code: "unclaimed_artifact", change: func(t *testing.T, w *world) {
+		put(t, w.path("extra", "dpone-next"), "evil")
+		_, err := seal.Seal(t.Context(), w.path("extra"), seal.Options{})
+		assert.NilError(t, err)
+	}},
+	{id: "3p", title: "a file added under the name of a lock, beside a folder that is no log", verdict: unverified, code: "unclaimed_artifact", change: func(t *testing.T, w *world) { put(t, w.path("dist.lock"), "evil") }},
+	{id: "3q", title: "an artifact under the name of another, in the list of checksums, too", verdict: unverified, code: "unclaimed_artifact", change: func(t *testing.T, w *world) {
+		assert.NilError(t, os.Rename(w.path("dist", "dpone"), w.path("dist", "dpone-arm64")))
+		edit("dist/SHA256SUMS", func(s string) string { return strings.Replace(s, "  dpone", "  dpone-arm64", 1) })(t, w)
+	}},
 	{id: "4", title: "same size and modification time, other content", verdict: fail, code: "digest_mismatch", change: func(t *testing.T, w *world) {
 		name := w.path(testRun, "logs", "a.log")
 		info, err := os.Stat(name)
@@ -571,6 +658,13 @@ var attacks = []attack{
 		keyless(func(who *sign.Identity) { who.RunInvocationURI = repository + "/actions/runs/78/attempts/2" }, nil)(t, w)
 	}},
 	{id: "19b", title: "nobody says which run", verdict: fail, code: "subject_missing", change: func(_ *testing.T, w *world) { w.opts.Ask.Run = "" }},
+	{id: "19w", title: "the record of a laptop, signed with the certificate of a workflow", verdict: fail, code: "wrong_run", change: func(t *testing.T, w *world) {
+		w.policy.Subject.Run, w.opts.Ask.Run = policy.Any, ""
+		again(func(r *evidence.Record) { r.Volatile.CI = evidence.CI{Provider: "local"} })(t, w)
+		w.opts.Certificates = fulcio{machine(), nil}
+		w.trustMachine(t)
+		w.certify(t, "ci/20261122T111000Z-00000009")
+	}},
 	{id: "20", title: "a working tree with changes", verdict: fail, code: "dirty_tree", change: again(func(r *evidence.Record) {
 		r.Stable.Source.Dirty, r.Stable.Source.DirtyDigest = true, "sha256:"+strings.Repeat("c", 64)
 	})},
@@ -697,6 +791,8 @@ var attacks = []attack{
 	{id: "38f", title: "a tar with a hard link", verdict: fail, code: "unsafe_archive", other: archived(tarred(false, tar.Header{Name: "x", Linkname: "y", Typeflag: tar.TypeLink}))},
 	{id: "38g", title: "a tar.gz of 1000 times its size", verdict: fail, code: "unsafe_archive", other: archived(tarred(true, tar.Header{Name: "x", Typeflag: tar.TypeReg, Mode: 0o644, Size: 8 << 20}))},
 	{id: "38h", title: "a tar with a device", verdict: fail, code: "unsafe_archive", other: archived(tarred(false, tar.Header{Name: "x", Typeflag: tar.TypeBlock}))},
+	{id: "38s", title: "a tar with a member of 1 TiB, all of it holes", verdict: fail, code: "unsafe_archive", other: archived(sparse())},
+	{id: "38t", title: "a zip with a directory of many megabytes", verdict: fail, code: "unsafe_archive", other: archived(crowded())},
 	{id: "39", title: "a list of checksums that leads out", verdict: fail, code: "path_escape", change: edit("dist/SHA256SUMS", func(s string) string { return s[:66] + "../dpone\n" })},
 	{id: "39a", title: "a list of checksums with a file twice", verdict: fail, code: "duplicate_entry", change: edit("dist/SHA256SUMS", func(s string) string { return s + s })},
 	{id: "40", title: "a file swapped between hashing and upload", verdict: fail, code: "digest_mismatch", by: "seal", other: func(t *testing.T) []string {
@@ -792,6 +888,9 @@ var attacks = []attack{
 		again(failing)(t, w)
 		decided(statement.Go, "", "ci/20261122T111000Z-00000009")(t, w)
 	}},
+	{id: "57a", title: "a signed decision that says NO_GO", verdict: fail, code: "no_go", change: noGo(false)},
+	{id: "57b", title: "a signed summary that says FAILED", verdict: fail, code: "no_go", change: noGo(true)},
+	{id: "57c", title: "a caller who requires a gate without a name", verdict: fail, code: "schema", change: func(_ *testing.T, w *world) { w.opts.Require = []string{""} }},
 	{id: "58", title: "the policy swapped after it was pinned", verdict: fail, code: "policy_digest", by: "policy", other: func(t *testing.T) []string {
 		w := emptyWorld(t)
 		pin := w.decoded(t).SHA256

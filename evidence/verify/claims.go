@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -26,8 +27,23 @@ const maxSums = 4 << 20
 // loose is a file outside of sealed folders.
 type loose struct {
 	looseFile
-	sha256  string
+	sha256 string
+	// claimed says that somebody who counts speaks of it, said what else does.
 	claimed bool
+	said    string
+}
+
+// spokenOf takes what a claim says of the file.
+func (l *loose) spokenOf(c claim, counts bool) {
+	switch {
+	case c.name != "" && path.Base(c.name) != path.Base(l.path):
+		// Two artifacts could change places otherwise.
+		l.said = fmt.Sprintf("%s speaks of its bytes as %s", c.from, quoted(c.name))
+	case !counts:
+		l.said = "only " + c.from + " speaks of it, which nobody signed"
+	default:
+		l.claimed = true
+	}
 }
 
 // claim says that there is a file with a digest, and perhaps a name.
@@ -37,6 +53,10 @@ type claim struct {
 	from, dir string
 	// exact asks for the file at that very place, as a list of checksums does.
 	exact bool
+	// signed says that somebody whom the policy names stands for it; list is the
+	// digest of the list of checksums that it is in, for which somebody may.
+	signed bool
+	list   string
 }
 
 // readLoose hashes the files outside of sealed folders and takes those that
@@ -140,10 +160,10 @@ func (r contextReader) Read(b []byte) (int, error) {
 }
 
 // claim keeps the subjects of a statement that are files.
-func (p *pass) claim(s spoken, of *statement.Statement) {
+func (p *pass) claim(s spoken, of *statement.Statement, signed bool) {
 	for _, subject := range of.Subject {
 		if digest := subject.Digest["sha256"]; digest != "" && subject.Name != statement.DirtySourceName {
-			p.claims = append(p.claims, claim{name: subject.Name, sha256: digest, from: s.path, dir: path.Dir(s.path)})
+			p.claims = append(p.claims, claim{name: subject.Name, sha256: digest, from: s.path, dir: path.Dir(s.path), signed: signed})
 		}
 	}
 }
@@ -155,6 +175,8 @@ func (p *pass) judgeSums(s spoken) {
 		p.fail("schema", s.path, "", "line %d: %s", line, why)
 	}
 	seen := map[string]bool{}
+	sum := sha256.Sum256(s.raw)
+	list := hex.EncodeToString(sum[:])
 	lines := bytes.Split(s.raw, []byte("\n"))
 	if last := len(lines) - 1; len(lines[last]) == 0 {
 		lines = lines[:last]
@@ -176,7 +198,7 @@ func (p *pass) judgeSums(s spoken) {
 			continue
 		}
 		seen[name] = true
-		p.claims = append(p.claims, claim{name: name, sha256: line[:digits], from: s.path, dir: path.Dir(s.path), exact: s.in == nil})
+		p.claims = append(p.claims, claim{name: name, sha256: line[:digits], from: s.path, dir: path.Dir(s.path), exact: s.in == nil, list: list})
 	}
 }
 
@@ -195,6 +217,7 @@ func (p *pass) judgeClaims() {
 	for _, l := range p.loose {
 		paths[l.path] = l
 	}
+	vouched := p.vouchedDigests()
 	for _, c := range p.claims {
 		at := ""
 		if safePath(c.name) {
@@ -208,7 +231,7 @@ func (p *pass) judgeClaims() {
 		if digest := p.known[c.sha256]; len(digest) > 0 && (!c.exact || has == c.sha256) {
 			for _, name := range digest {
 				if l := paths[name]; l != nil {
-					l.claimed = true
+					l.spokenOf(c, p.policy == nil || c.signed || vouched[c.list])
 				}
 			}
 			// Under the name there may still be something else.
@@ -242,10 +265,39 @@ func (p *pass) judgeClaims() {
 			}
 		}
 		if !l.claimed {
-			p.unverified(CodeUnclaimed, l.path, "", "no index, statement or list of checksums speaks of it")
+			p.unverified(CodeUnclaimed, l.path, "", "%s", cmp.Or(l.said, "no index, statement or list of checksums speaks of it"))
 		}
 		p.report.Artifacts = append(p.report.Artifacts, Artifact{Path: l.path, Size: l.size, SHA256: l.sha256, Claimed: l.claimed})
 	}
+	for _, f := range p.folders {
+		// Whoever can write can seal: an index alone says nothing of its files.
+		if p.policy != nil && f.whole && f.record == nil && !p.vouches(f) && !vouched[f.index.SHA256] {
+			p.unverified(CodeUnclaimed, path.Join(f.dir, seal.IndexJSON), "", "the folder has no record, and nobody signed its index")
+		}
+	}
+}
+
+// vouches says whether somebody whom the policy names stands for the files of a folder.
+func (p *pass) vouches(f *sealed) bool {
+	return f.signer != nil || p.logAlone() && f.logged && f.trusted
+}
+
+// vouchedDigests are the files that somebody whom the policy names stands for.
+func (p *pass) vouchedDigests() map[string]bool {
+	vouched := map[string]bool{}
+	for _, c := range p.claims {
+		if c.signed {
+			vouched[c.sha256] = true
+		}
+	}
+	for _, f := range p.folders {
+		if f.whole && p.vouches(f) {
+			for _, file := range f.index.Files {
+				vouched[file.SHA256] = true
+			}
+		}
+	}
+	return vouched
 }
 
 // sealedDigest is the digest of a file in a sealed folder, by its path.

@@ -50,6 +50,7 @@ const (
 	CodeXML            Code = "xml_unsafe"
 	CodeArchive        Code = "unsafe_archive"
 	CodeDecision       Code = "decision_refuted"
+	CodeNoGo           Code = "no_go"
 	CodeUnclaimed      Code = "unclaimed_artifact"
 )
 
@@ -105,7 +106,8 @@ func Reasons() []Reason {
 		{CodeXML, fail, "an XML report with a document type, a processing instruction, or characters that XML does not have", fixForeign},
 		{CodeArchive, fail, "an archive that could write outside, or over, or without end when it is opened", fixForeign},
 		{CodeDecision, fail, "a decision says GO over evidence that does not", "decide again"},
-		{CodeUnclaimed, unverified, "a file that no index, statement or list of checksums speaks of", "take it out, or have it attested"},
+		{CodeNoGo, fail, "a decision, or a summary of one, does not say GO", "mend what it names as blockers, and decide again"},
+		{CodeUnclaimed, unverified, "a file that nobody who counts speaks of under its name", "take it out, or have it attested"},
 		{Code(policy.WrongCommit), fail, "it is about another commit", fixRerun},
 		{Code(policy.WrongRun), fail, "it is of another run or attempt", "bring the evidence of the run that was asked for"},
 		{Code(policy.WrongRef), fail, "it was made on another branch or tag", "build on the ref that the policy names"},

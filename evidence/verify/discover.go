@@ -119,7 +119,7 @@ func (p *pass) list(root *os.Root, dir string, depth int) bool {
 		name := path.Join(dir, e.Name())
 		switch mode := e.Type(); {
 		case e.Name() == folder.Latest && p.latest(root, e, types):
-		case beside(e.Name(), types) && mode.IsRegular():
+		case mode.IsRegular() && p.besideLog(dir, e.Name()):
 		case e.Name() == logDir+".checkpoint" && mode.IsRegular():
 			p.fail(CodeLogTruncated, path.Join(dir, logDir), "", "the log is gone: only what was seen of it last is here")
 		case mode.IsDir():
@@ -205,11 +205,11 @@ func (p *pass) latest(root *os.Root, e fs.DirEntry, names map[string]fs.FileMode
 	return ok && mode.IsDir()
 }
 
-// beside says whether a file is what a log keeps beside its folder: its memory
-// and its locks.
-func beside(name string, names map[string]fs.FileMode) bool {
+// besideLog says whether a file is what a log keeps beside its folder, which was
+// listed before: its memory and its locks.
+func (p *pass) besideLog(dir, name string) bool {
 	for _, suffix := range []string{".checkpoint", ".lock", ".checkpoint.lock"} {
-		if log, ok := strings.CutSuffix(name, suffix); ok && names[log].IsDir() {
+		if log, ok := strings.CutSuffix(name, suffix); ok && slices.Contains(p.found.logs, path.Join(dir, log)) {
 			return true
 		}
 	}

@@ -59,6 +59,7 @@ func (p *pass) sealOptions() seal.Options {
 // readFolders verifies all sealed folders. A few large ones and many small
 // ones both keep all workers busy.
 func (p *pass) readFolders() {
+	seen := map[string]bool{}
 	for queue := p.found.folders; len(queue) > 0; {
 		batch := make([]*sealed, len(queue))
 		opts := p.sealOptions()
@@ -74,8 +75,11 @@ func (p *pass) readFolders() {
 			p.folders = append(p.folders, f)
 			// A sealed folder in a sealed folder is evidence of its own, too.
 			for _, file := range f.index.Files {
-				if f.whole && file.Role == seal.RoleIndex && path.Base(file.Path) == seal.IndexJSON {
-					queue = append(queue, path.Join(f.dir, path.Dir(file.Path)))
+				inner := path.Join(f.dir, path.Dir(file.Path))
+				// The index of the outermost names all that are inside.
+				if f.whole && file.Role == seal.RoleIndex && path.Base(file.Path) == seal.IndexJSON && !seen[inner] {
+					seen[inner] = true
+					queue = append(queue, inner)
 				}
 			}
 		}
@@ -237,6 +241,11 @@ func (p *pass) readOwn(f *sealed, run *reader.Run, kept attest.Contents, place s
 		}
 		if ok && opened.signer != nil && !opened.signer.MayVouch(f.gate) {
 			p.fail(CodeNotAllowed, name, f.gate, "the signer %q may not vouch for the gate", opened.by.name)
+			ok = false
+		}
+		// What was made elsewhere and brought to a workflow is not of that workflow.
+		if ok && opened.signer != nil && opened.signer.Identity != nil && opened.signer.Identity.Workflow != "" && f.record.Volatile.CI.RunID == "" {
+			p.fail(Code(policy.WrongRun), name, f.gate, "signed by a run of CI, and the record is of none")
 			ok = false
 		}
 		p.state(name, opened, ok)

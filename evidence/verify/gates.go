@@ -72,8 +72,10 @@ func (p *pass) judgeEmpty() {
 	if len(p.report.Problems)+len(p.report.Unverified) > 0 {
 		return
 	}
-	if !slices.ContainsFunc(p.report.Statements, func(s Statement) bool { return s.Signer != "" }) &&
-		!slices.ContainsFunc(p.report.Gates, func(g Gate) bool { return g.Class == classLogged }) {
+	// A statement about a gate counts with its run folder alone.
+	if !slices.ContainsFunc(p.report.Statements, func(s Statement) bool {
+		return s.Signer != "" && !slices.Contains(policy.GateTypes(), s.PredicateType)
+	}) && !slices.ContainsFunc(p.report.Gates, func(g Gate) bool { return g.Signer != "" }) {
 		p.unverified(Code(sign.Unsigned), "", "", "nobody whom the policy names signed anything here")
 	}
 }
@@ -273,7 +275,7 @@ func (p *pass) waive(g *Gate, f *sealed, waivers []policy.Waiver) {
 	}
 	by := func(code Code) string {
 		for _, w := range waivers {
-			if w.Gate == g.Gate && w.Code == string(code) {
+			if w.Gate != "" && w.Gate == g.Gate && w.Code == string(code) {
 				return w.GrantedBy
 			}
 		}

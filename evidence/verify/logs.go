@@ -279,12 +279,16 @@ func (p *pass) judgeSigned(f *sealed) {
 	case f.signer != nil, p.policy == nil, f.refused:
 	case f.pending:
 		p.unverified(Code(sign.PendingSignature), clean(f.dir), f.gate, "the statement is written down and not signed yet")
-	case len(p.policy.Signers) == 0 && !p.policy.AcceptMAC && f.logged && f.trusted:
-		// A policy without signers leaves it to the log.
+	case p.logAlone() && f.logged && f.trusted:
 		f.signer = &vouched{p.policy.LogVerifier().Name(), classLogged}
 	default:
 		p.unverified(Code(sign.Unsigned), clean(f.dir), f.gate, "nobody whom the policy names signed the statement about the gate")
 	}
+}
+
+// logAlone says that the policy has no signers, and so leaves it to the log.
+func (p *pass) logAlone() bool {
+	return p.policy != nil && len(p.policy.Signers) == 0 && !p.policy.AcceptMAC
 }
 
 // classLogged is what a signed log alone proves of a run.

@@ -200,7 +200,7 @@ func (p *pass) judgeStatements() {
 		if !p.signed[digest] {
 			p.unverified(Code(sign.Unsigned), s.path, "", "no bundle here has this statement")
 			p.state(s.path, opened{payload: s.raw, statement: decoded}, false)
-			p.claim(s, decoded)
+			p.claim(s, decoded, false)
 		}
 	}
 	p.judgeDecisions()
@@ -218,7 +218,7 @@ func (p *pass) judgeBundle(s spoken) {
 	ok := o.ok && p.allowed(s.path, o)
 	p.judgePredicate(s.path, o.statement)
 	p.state(s.path, o, ok)
-	p.claim(s, o.statement)
+	p.claim(s, o.statement, ok && o.by != nil)
 }
 
 // allowed says whether the signer may sign a statement of that type.
@@ -265,6 +265,8 @@ func (p *pass) judgePredicate(name string, s *statement.Statement) {
 		}
 	}
 	switch s.PredicateType {
+	case statement.GateType, statement.TestResultType:
+		p.note(name, gateOf(s), "a statement about a gate counts in the attestations of its run folder alone")
 	case statement.ProvenanceType:
 		if v, err := statement.As[statement.Provenance](s); err == nil {
 			p.judgeProvenance(name, v)
@@ -272,11 +274,17 @@ func (p *pass) judgePredicate(name string, s *statement.Statement) {
 	case statement.VSAType:
 		if v, err := statement.As[statement.VSA](s); err == nil {
 			p.judgeAge(name, "", "the summary", v.TimeVerified)
+			if v.VerificationResult != statement.Passed {
+				p.fail(CodeNoGo, name, "", "the summary says %s", v.VerificationResult)
+			}
 			p.judgeVersion(name, v.ResourceURI)
 		}
 	case statement.DecisionType:
 		if d, err := statement.As[statement.Decision](s); err == nil {
 			p.judgeAge(name, "", "the decision", d.EvaluatedAt)
+			if d.Verdict != statement.Go && d.Verdict != statement.GoWithWaivers {
+				p.fail(CodeNoGo, name, "", "the decision says %s: %s", d.Verdict, d.Blockers[0].ID)
+			}
 		}
 	case statement.ReleaseType:
 		if r, err := statement.As[statement.Release](s); err == nil {

@@ -156,6 +156,12 @@ func (p *pass) run() {
 		p.refuse("", "", err)
 		return
 	}
+	for _, gate := range p.opts.Require {
+		if !policy.IsGate(gate) {
+			p.fail(Code(strict.Schema), "", "", "%s, which is required, is not the name of a gate such as ci:test", strict.Quote(gate))
+			return
+		}
+	}
 	var refused []*strict.Error
 	p.target, refused = p.policy.Resolve(p.opts.Ask)
 	p.report.Target = p.target

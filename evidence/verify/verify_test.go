@@ -175,6 +175,34 @@ func TestFoldersInAFolder(t *testing.T) {
 	put(t, w.path(testRun, "attestations", "x"), "x")
 	r = w.verify(t)
 	assert.Assert(t, r.Has("unlisted_artifact"))
+
+	// One that two indexes list is looked at once.
+	w = newWorld(t)
+	for _, dir := range []string{w.path("ci"), w.root} {
+		_, err := seal.Seal(t.Context(), dir, seal.Options{})
+		assert.NilError(t, err)
+	}
+	r = w.verify(t)
+	assert.Equal(t, len(r.Folders), 5, shown(r))
+	assert.Assert(t, r.Has(verify.CodeUnclaimed), "nobody signed the outer index")
+}
+
+// A signed statement about a gate counts for nothing without its run folder.
+func TestAGateStatementAlone(t *testing.T) {
+	t.Parallel()
+	w := emptyWorld(t)
+	w.policy.Use, w.policy.RequiredGates, w.policy.Log = policy.Local, []string{}, nil
+	w.run(t, made{gate: "ci:test", area: "ci", change: failing})
+	put(t, w.path("x", "a.sigstore.json"), get(t, w.bundle(t, testRun)))
+	put(t, w.path("x", "b", "index.json"), get(t, w.path(testRun, "index.json")))
+	// The subject, under a name that makes no folder a sealed one.
+	for _, name := range []string{"ci", "evidence_log", "evidence_log.checkpoint", "evidence_log.checkpoint.lock"} {
+		assert.NilError(t, os.RemoveAll(w.path(name)))
+	}
+	assert.NilError(t, os.Rename(w.path("x", "b", "index.json"), w.path("x", "b", "index")))
+	r := w.verify(t)
+	assert.Equal(t, r.Verdict, unverified, shown(r))
+	assert.Assert(t, noted(r, "of its run folder alone"))
 }
 
 func TestWithoutAPolicy(t *testing.T) {

@@ -73,6 +73,8 @@ type Options struct {
 	// Keyless makes the signer for an identity of the surroundings; nil where
 	// there is none.
 	Keyless func() (sign.Signer, error)
+
+	anyLog bool // nobody said which log
 }
 
 func usage(command, format string, args ...any) error {
@@ -100,6 +102,7 @@ func (o Options) prepare(command string, required ...string) (Options, error) {
 		o.Artifacts = filepath.Join(source.Root(wd), "test_artifacts")
 	}
 	if o.Log == "" {
+		o.anyLog = true
 		o.Log = filepath.Join(o.Artifacts, LogDir)
 	}
 	o.Log = filepath.Clean(o.Log)

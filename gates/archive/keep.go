@@ -73,6 +73,9 @@ func (o Options) chooseSigner() (sign.Signer, error) {
 // openFD takes a descriptor that the process was started with. To close it
 // takes it away from children, too.
 func openFD(fd int) (io.ReadCloser, error) {
+	if !inherited(fd) {
+		return nil, os.ErrInvalid // to read it could wait for ever, to close it break what it is of
+	}
 	file := os.NewFile(uintptr(fd), fmt.Sprintf("descriptor %d", fd))
 	if file == nil {
 		return nil, os.ErrInvalid
@@ -154,6 +157,13 @@ func (k *Keeper) Keep(ctx context.Context, artifacts, folder string) ([]string, 
 func (r *Result) sign(ctx context.Context, folder string, record *evidence.Record, digest string, signer sign.Signer) (string, error) {
 	signed, err := attest.Sign(ctx, folder, record, digest, *r.index, signer)
 	r.Signed = &Signed{Kind: signed.Kind, KeyID: signed.KeyID, Bundles: signed.Bundles, Pending: signed.Pending}
+	others := ""
+	for _, e := range signed.Before {
+		r.Signed.Before = append(r.Signed.Before, Earlier{e.Digest, e.By})
+		if e.By != signed.KeyID && (e.By != sign.KindKeyless || signed.Kind != sign.KindKeyless) {
+			others = e.By
+		}
+	}
 	switch {
 	case len(signed.Pending) > 0 && signer.Kind() == sign.KindPending:
 		return count(len(signed.Pending), "statement") + " to be signed later: mage evidence:sign -root=" + folder, nil
@@ -166,7 +176,14 @@ func (r *Result) sign(ctx context.Context, folder string, record *evidence.Recor
 	if signed.KeyID != "" {
 		by += " " + signed.KeyID
 	}
-	return fmt.Sprintf("%s signed by %s", count(len(signed.Bundles), "statement"), by), nil
+	line := fmt.Sprintf("%s signed by %s", count(len(signed.Bundles), "statement"), by)
+	if n := len(signed.Before); n > 0 {
+		line += fmt.Sprintf("; %s had a bundle before, which stays as it is", count(n, "statement"))
+	}
+	if others != "" {
+		r.unverified(CodeUnsigned, "a bundle names another signer, %s: remove it from %s to have the statement signed anew", others, attest.Dir)
+	}
+	return line, nil
 }
 
 // Signed is what came of signing.
@@ -177,6 +194,14 @@ type Signed struct {
 	// of those that are not yet.
 	Bundles []string `json:"bundles"`
 	Pending []string `json:"pending"`
+	// Before are statements that had a bundle before, and whom it names.
+	Before []Earlier `json:"before,omitempty"`
+}
+
+// Earlier is a bundle that was there before. Whether it is good is for evidence:verify.
+type Earlier struct {
+	Statement string `json:"statement"`
+	By        string `json:"by"`
 }
 
 // Sign signs the statements of the sealed run folder Root: those that a run
@@ -208,12 +233,17 @@ func Sign(ctx context.Context, o Options) error {
 		return r.finish(o)
 	}
 	line, err := r.sign(ctx, o.Root, record, digest, signer)
-	switch {
+	switch reason := sign.ReasonOf(err); {
+	case err != nil && reason != "":
+		r.check("signature", evidence.Fail, "nothing is signed over what is there")
+		r.problem(string(reason), attest.Dir, "%v", err)
 	case err != nil:
 		return fmt.Errorf("%s: %w", command, err)
 	case len(r.Signed.Pending) > 0:
 		r.check("signature", evidence.Unverified, "%s", line)
 		r.unverified(CodePending, "%s", line)
+	case len(r.Unverified) > 0:
+		r.check("signature", evidence.Unverified, "%s", line)
 	default:
 		r.check("signature", evidence.Pass, "%s", line)
 	}
@@ -223,9 +253,8 @@ func Sign(ctx context.Context, o Options) error {
 // prove leaves the proof that the log has the run in the folder, so that it
 // verifies without the log. A proof of an earlier state of the log stays.
 func (r *Result) prove(folder string, proof, entry []byte) {
-	place := filepath.Join(folder, attest.Dir)
+	place, err := attest.Make(folder)
 	files := []newFile{{filepath.Join(place, attest.EntryName), entry, 0o644}, {filepath.Join(place, attest.ProofName), proof, 0o644}}
-	err := os.MkdirAll(place, 0o755)
 	for _, f := range files {
 		if err == nil {
 			err = f.write()

@@ -109,7 +109,8 @@ func TestKeepLogsAndSigns(t *testing.T) {
 			// To keep it again changes nothing.
 			again, err := w.keeper(t).Keep(t.Context(), w.artifacts, w.run)
 			assert.NilError(t, err)
-			assert.DeepEqual(t, again, said)
+			assert.Equal(t, again[0], said[0])
+			assert.Assert(t, strings.HasSuffix(again[1], "; 2 statements had a bundle before, which stays as it is"), again[1])
 			assert.Equal(t, len(signedBy(t, w.run, public)), 2)
 		})
 	}
@@ -336,4 +337,64 @@ func TestKeyFromDescriptor(t *testing.T) {
 	_, err = k.Keep(t.Context(), w.artifacts, w.run)
 	assert.NilError(t, err)
 	assert.Equal(t, len(signedBy(t, w.run, public)), 2)
+}
+
+// TestDescriptorOfOurOwn holds that a descriptor which the process was not
+// started with is neither read nor closed.
+func TestDescriptorOfOurOwn(t *testing.T) {
+	r, out, err := os.Pipe()
+	assert.NilError(t, err)
+	defer out.Close()
+	defer r.Close()
+	w := newWorld(t)
+	w.env[sign.EnvKeyFD] = strconv.Itoa(int(r.Fd()))
+	_, err = archive.NewKeeper(archive.Options{Getenv: func(name string) string { return w.env[name] }})
+	misuse(t, err, "cannot be opened")
+	var stat syscall.Stat_t
+	assert.NilError(t, syscall.Fstat(int(r.Fd()), &stat), "it is still open")
+}
+
+// TestSignedBefore holds that evidence:sign says of no bundle that was there
+// before that its own key has signed it.
+func TestSignedBefore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.env[sign.EnvMACKey] = strings.Repeat("local-secret", 3)
+	r := w.expect(t, archive.Sign, nil, evidence.Pass)
+	assert.Equal(t, r.Signed.Kind, sign.KindHMAC)
+	private, _ := statementKey(t, "ed25519")
+	w.env[sign.EnvKey], w.env[sign.EnvPassword] = private, passphrase
+	r = w.expect(t, archive.Sign, nil, evidence.Unverified, "unsigned")
+	assert.Equal(t, len(r.Signed.Bundles), 0)
+	assert.Equal(t, len(r.Signed.Before), 2)
+	assert.Assert(t, strings.HasPrefix(r.Signed.Before[0].By, "hmac-sha256:"))
+
+	// What is no bundle of the statement is no signature either.
+	names, err := filepath.Glob(filepath.Join(w.run, attest.Dir, "*"+sign.BundleSuffix))
+	assert.NilError(t, err)
+	other := text(t, names[1])
+	for _, content := range []string{"", "{}", other} {
+		write(t, names[0], content)
+		_, _, err := w.call(t, archive.Sign, nil)
+		assert.Assert(t, err != nil, content)
+	}
+}
+
+// TestSignIntoALink holds that nothing is written where a link leads.
+func TestSignIntoALink(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t).signed()
+	elsewhere := t.TempDir()
+	assert.NilError(t, os.Symlink(elsewhere, filepath.Join(w.run, attest.Dir)))
+	private, _ := statementKey(t, "ed25519")
+	w.env[sign.EnvKey], w.env[sign.EnvPassword] = private, passphrase
+	_, err := w.keeper(t).Keep(t.Context(), w.artifacts, w.run)
+	assert.Assert(t, err != nil)
+	_, _, err = w.call(t, archive.Sign, nil)
+	assert.Assert(t, err != nil)
+	_, _, err = w.call(t, archive.Chain, nil)
+	assert.Assert(t, err != nil)
+	left, err := os.ReadDir(elsewhere)
+	assert.NilError(t, err)
+	assert.Equal(t, len(left), 0)
 }

@@ -49,6 +49,11 @@ func (o Options) verifyAll(ctx context.Context, command string, verifier note.Ve
 	if err := ask.Check(); err != nil {
 		return usage(command, "%v", err)
 	}
+	for _, gate := range t.Require {
+		if !policy.IsGate(gate) {
+			return usage(command, "-require: %q is not the name of a gate such as ci:test", gate)
+		}
+	}
 	if info, err := os.Stat(o.Root); err == nil && info.Mode().IsRegular() {
 		if err := verify.Archive(ctx, o.Root); err != nil && verify.IsUnsafe(err) {
 			r := newResult(command, o.Root)
@@ -67,8 +72,10 @@ func (o Options) verifyAll(ctx context.Context, command string, verifier note.Ve
 	if o.Getenv(sign.EnvMACKey) != "" {
 		opts.MAC = []byte(o.Getenv(sign.EnvMACKey))
 	}
-	// A log below the root is found there.
-	if _, err := os.Lstat(o.Log); err == nil && !inside(o.Root, filepath.Join(o.Log, "checkpoint")) {
+	// A log below the root is found there. That of this checkout is of the
+	// evidence of this checkout.
+	ours := !o.anyLog || inside(o.Artifacts, filepath.Join(o.Root, "x"))
+	if _, err := os.Lstat(o.Log); err == nil && ours && !inside(o.Root, filepath.Join(o.Log, "checkpoint")) {
 		opts.Log = o.Log
 	}
 	r := newResult(command, o.Root)

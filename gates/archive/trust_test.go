@@ -179,3 +179,32 @@ func TestVerifyLooksAtAttestations(t *testing.T) {
 	write(t, filepath.Join(w.run, "attestations", "x.txt"), "x")
 	w.expect(t, archive.Verify, nil, evidence.Fail, "unexpected")
 }
+
+// TestForeignLog holds that the log of this checkout is not held against a
+// policy for evidence that was brought from elsewhere.
+func TestForeignLog(t *testing.T) {
+	t.Parallel()
+	w, p, name := trusted(t)
+	away := t.TempDir()
+	assert.NilError(t, os.CopyFS(filepath.Join(away, "x", filepath.Base(w.run)), os.DirFS(w.run)))
+	assert.NilError(t, os.CopyFS(filepath.Join(away, archive.LogDir), os.DirFS(filepath.Join(w.artifacts, archive.LogDir))))
+	other := newWorld(t) // with a log of its own, unsigned
+	other.expect(t, archive.Chain, nil, evidence.Pass)
+	save(t, p, name)
+	other.expect(t, archive.Verify, func(o *archive.Options) { o.Root, o.Trust.Policy = away, name }, evidence.Pass)
+	// Asked for, it is.
+	_, _, err := other.call(t, archive.Verify, func(o *archive.Options) {
+		o.Root, o.Trust.Policy, o.Log = away, name, filepath.Join(other.artifacts, archive.LogDir)
+	})
+	assert.Assert(t, err != nil)
+}
+
+func TestRequiredNames(t *testing.T) {
+	t.Parallel()
+	w, p, name := trusted(t)
+	save(t, p, name)
+	_, _, err := w.call(t, archive.Verify, func(o *archive.Options) {
+		o.Root, o.Trust.Policy, o.Trust.Require = w.artifacts, name, []string{""}
+	})
+	misuse(t, err, "-require")
+}

@@ -15,6 +15,8 @@ func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 }
 
+func closeOnExec(fd int) { syscall.CloseOnExec(fd) }
+
 // lowerPriority is nice(1) for the group. It ignores the error: the program
 // then only runs as any other does.
 func lowerPriority(cmd *exec.Cmd) {

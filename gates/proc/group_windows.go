@@ -13,6 +13,9 @@ func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }
 
+// closeOnExec does nothing: a program gets no handles but those it is given.
+func closeOnExec(int) {}
+
 // lowerPriority does nothing: the program runs as any other does.
 func lowerPriority(*exec.Cmd) {}
 

@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -172,6 +173,7 @@ func Run(ctx context.Context, root string, c Command, o Options) (Result, error)
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = o.Stdin, stdout, sink
 	ownGroup(cmd)
+	hideKeys()
 
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -248,6 +250,20 @@ var keyVariables = []string{
 // IsKey says whether a variable holds a key that evidence is signed with, or what
 // leads to one. Children do not get it.
 func IsKey(variable string) bool { return slices.Contains(keyVariables, variable) }
+
+// keyDescriptors are variables with the number of a descriptor that a key comes from.
+var keyDescriptors = []string{"DPONE_SIGNING_KEY_FD", "DPONE_SIGNING_KEY_PASSWORD_FD"}
+
+// hideKeys keeps the descriptors that keys come from to ourselves, also those
+// that nobody has read and closed.
+func hideKeys() {
+	for _, variable := range keyDescriptors {
+		const standard = 3 // the first that is none of the standard ones
+		if fd, err := strconv.Atoi(os.Getenv(variable)); err == nil && fd >= standard {
+			closeOnExec(fd)
+		}
+	}
+}
 
 // surroundings is the environment that children get.
 func surroundings() []string {
