@@ -20,6 +20,7 @@ import (
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/evidence/folder"
+	"github.com/dpone/dpone/gates/archive"
 	"github.com/dpone/dpone/gates/gatetest"
 )
 
@@ -89,7 +90,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// record waits for the newest record of a run that has ended.
+// record waits for the newest record of a run that has ended, and until the run
+// is in the log, which is the last that is written of it.
 func record(t *testing.T, root string) *evidence.Record {
 	t.Helper()
 	var found *evidence.Record
@@ -100,6 +102,9 @@ func record(t *testing.T, root string) *evidence.Record {
 		}
 		if found, err = evidence.Decode(raw); err != nil {
 			return poll.Error(err)
+		}
+		if _, err := os.Stat(filepath.Join(root, "test_artifacts", archive.LogDir+".checkpoint")); err != nil {
+			return poll.Continue("%v", err)
 		}
 		return poll.Success()
 	}, poll.WithTimeout(60*time.Second), poll.WithDelay(50*time.Millisecond))
