@@ -292,9 +292,9 @@ func Read(dir string) (Contents, error) {
 			digest, pending = strings.CutSuffix(name, sign.StatementSuffix)
 		}
 		switch {
-		case bundle && isDigest(digest):
+		case bundle && sign.IsDigest(digest):
 			to, limit = &c.Bundles, sign.MaxBundle
-		case pending && isDigest(digest):
+		case pending && sign.IsDigest(digest):
 			to, limit = &c.Pending, statement.MaxBytes
 		case name == ProofName:
 			one, digest = &c.Proof, ""
@@ -316,9 +316,4 @@ func Read(dir string) (Contents, error) {
 		}
 	}
 	return c, nil
-}
-
-func isDigest(name string) bool {
-	raw, err := hex.DecodeString(name)
-	return err == nil && len(raw) == sha256.Size && strings.ToLower(name) == name
 }

@@ -163,9 +163,9 @@ func pendingIn(root *os.Root) (pending, signed []string, err error) {
 	for {
 		entries, err := dir.ReadDir(256)
 		for _, entry := range entries {
-			if digest, ok := strings.CutSuffix(entry.Name(), StatementSuffix); ok && isDigest(digest) {
+			if digest, ok := strings.CutSuffix(entry.Name(), StatementSuffix); ok && IsDigest(digest) {
 				pending = append(pending, digest)
-			} else if digest, ok := strings.CutSuffix(entry.Name(), BundleSuffix); ok && isDigest(digest) {
+			} else if digest, ok := strings.CutSuffix(entry.Name(), BundleSuffix); ok && IsDigest(digest) {
 				signed = append(signed, digest)
 			}
 		}
@@ -189,7 +189,8 @@ func digestOf(raw []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func isDigest(name string) bool {
+// IsDigest says whether a name is that of a statement: a SHA-256 in lower-case hex.
+func IsDigest(name string) bool {
 	raw, err := hex.DecodeString(name)
 	return err == nil && len(raw) == sha256.Size && strings.ToLower(name) == name
 }

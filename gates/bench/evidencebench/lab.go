@@ -1,11 +1,7 @@
 package evidencebench
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"strconv"
 
 	"github.com/dpone/dpone/gates"
@@ -47,7 +43,7 @@ func (l *lab) exec(ctx context.Context, side string, c proc.Command) error {
 	}
 	s := figures.Sample{Seconds: done.Duration.Seconds(), CPU: done.CPU.Seconds()}
 	if c.Name == workerPath {
-		answers, err := answersOf(done.Stdout)
+		answers, err := proc.Answers[protocol.Answer](done.Stdout)
 		if err != nil {
 			return err
 		}
@@ -59,25 +55,13 @@ func (l *lab) exec(ctx context.Context, side string, c proc.Command) error {
 	return nil
 }
 
-func answersOf(stdout []byte) (answers []protocol.Answer, err error) {
-	lines := bufio.NewScanner(bytes.NewReader(stdout))
-	for lines.Scan() {
-		var a protocol.Answer
-		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
-			return nil, fmt.Errorf("the answer of the worker: %w", err)
-		}
-		answers = append(answers, a)
-	}
-	return answers, lines.Err()
-}
-
 // ask runs the worker and takes what it answers, each work as a side.
 func (l *lab) ask(ctx context.Context, c proc.Command) (map[string]protocol.Answer, error) {
 	done, err := l.p.Exec(ctx, c, proc.Options{Capture: maxAnswers})
 	if err != nil {
 		return nil, err
 	}
-	list, err := answersOf(done.Stdout)
+	list, err := proc.Answers[protocol.Answer](done.Stdout)
 	answers := map[string]protocol.Answer{}
 	for _, a := range list {
 		answers[a.Work] = a

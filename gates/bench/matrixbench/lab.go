@@ -103,7 +103,7 @@ func ask[T any](ctx context.Context, l *lab, name string, command proc.Command, 
 		return nil, s, err
 	}
 	s = figures.Sample{Seconds: done.Duration.Seconds(), CPU: done.CPU.Seconds(), Peak: done.MaxRSS}
-	answers, err = workerprotocol.Read[T](done.Stdout)
+	answers, err = proc.Answers[T](done.Stdout)
 	if err != nil {
 		return nil, s, fmt.Errorf("%s: %w", name, err)
 	}

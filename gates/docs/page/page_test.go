@@ -74,6 +74,7 @@ func TestBrokenMarks(t *testing.T) {
 		"<!-- generated: a -->\n":                      "has no end",
 		"<!-- /generated -->\n":                        "has no beginning",
 		"<!-- generated: -->\n\n<!-- /generated -->\n": "names no table",
+
 		"<!-- generated: a -->\n\n<!-- generated: b -->\n\n<!-- /generated -->\n": "begins inside of a",
 	} {
 		p := page.Parse("a.md", source)

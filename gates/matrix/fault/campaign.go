@@ -80,7 +80,7 @@ func carry(ctx context.Context, p *gates.Pass, t trial, o Options) (answers []an
 
 // read reads the lines of a worker. Answers about other cases, and second ones, are an error.
 func read(out []byte, asked []string) (answers []answer, err error) {
-	said, unread := protocol.Read[protocol.Answer](out)
+	said, unread := proc.Answers[protocol.Answer](out)
 	for _, a := range said {
 		if !slices.Contains(asked, a.Case) || slices.ContainsFunc(answers, func(b answer) bool { return a.Case == b.Case }) {
 			return answers, broken("the worker answers for the case %q, which was not asked for, or twice", a.Case)

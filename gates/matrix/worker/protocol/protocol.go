@@ -4,11 +4,6 @@
 package protocol
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
-	"fmt"
-
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates/matrix/cases"
 	"github.com/dpone/dpone/gates/matrix/result"
@@ -38,20 +33,4 @@ type Answer struct {
 	// Seconds are those of the case, and Runs those of the engine's runs in it, by name.
 	Seconds result.Durations   `json:"seconds"`
 	Runs    map[string]float64 `json:"runs"`
-}
-
-// Read reads the lines that a program answered, at most as many bytes as the
-// caller took from it. What was read before a line that is none is returned
-// with the error.
-func Read[T any](out []byte) (answers []T, err error) {
-	lines := bufio.NewScanner(bytes.NewReader(out))
-	lines.Buffer(nil, max(len(out), 1)+1)
-	for lines.Scan() {
-		var a T
-		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
-			return answers, fmt.Errorf("the answer of the program: %w", err)
-		}
-		answers = append(answers, a)
-	}
-	return answers, lines.Err()
 }
