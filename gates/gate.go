@@ -63,7 +63,7 @@ type Step struct {
 	// one is blocked and never runs.
 	Needs []string
 	// After are steps that must have ended before this one starts, whatever
-	// came of them.
+	// came of them. The order holds through a step that is left out.
 	After []string
 	// Timeout ends the step; 0 means no limit of its own.
 	Timeout time.Duration
@@ -132,7 +132,7 @@ func (g Gate) Validate() error {
 		index[step.ID] = step
 	}
 	for _, step := range g.Steps {
-		for _, need := range slices.Concat(step.Needs, step.After) {
+		for _, need := range step.waitsFor() {
 			if index[need] == nil {
 				return misuse("gate %s: step %s needs %q, which is not a step of the gate", g.ID, step.ID, need)
 			}
@@ -161,7 +161,7 @@ func validate(what, id, doc, runbook string) error {
 func cycle(steps []Step) []string {
 	waits := make(map[string][]string, len(steps))
 	for _, step := range steps {
-		waits[step.ID] = slices.Concat(step.Needs, step.After)
+		waits[step.ID] = step.waitsFor()
 	}
 	done := make(map[string]bool, len(steps))
 	var path []string
@@ -205,6 +205,9 @@ func (g Gate) Single(id string) Gate {
 	g.ID, g.Steps = id, nil
 	return g
 }
+
+// waitsFor are the IDs of the steps that come before this one.
+func (s Step) waitsFor() []string { return slices.Concat(s.Needs, s.After) }
 
 // reproduce is the command that runs just this step.
 func (s Step) reproduce() string {

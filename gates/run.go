@@ -148,6 +148,7 @@ type node struct {
 	commands []proc.Command
 	planErr  error
 	state    nodeState
+	settled  bool // so is every step before it
 	cause    evidence.Cause
 	reason   string
 	result   stepResult
@@ -464,9 +465,18 @@ func (r *runner) failedNeed(n *node) *node {
 }
 
 func (r *runner) mayStart(n *node) bool {
-	return !slices.ContainsFunc(slices.Concat(n.step.Needs, n.step.After), func(id string) bool {
-		return r.find(id).state != ended
+	return !slices.ContainsFunc(n.step.waitsFor(), func(id string) bool {
+		return !r.settled(r.find(id))
 	})
+}
+
+// settled says that a step has ended and so have those that it waited for: one
+// that was left out ends before them, and does not break the order of a chain.
+func (r *runner) settled(n *node) bool {
+	if !n.settled {
+		n.settled = n.state == ended && r.mayStart(n)
+	}
+	return n.settled
 }
 
 // end ends a step without its own result.

@@ -158,6 +158,40 @@ func TestAfterRunsWhateverCame(t *testing.T) {
 	assert.Equal(t, find(t, outcome, "last").Verdict, evidence.Pass)
 }
 
+// TestOrderHoldsThroughAStepThatDoesNotRun: what comes after a step that was
+// left out or blocked still waits for what came before it.
+func TestOrderHoldsThroughAStepThatDoesNotRun(t *testing.T) {
+	for name, c := range map[string]struct {
+		skip   []string
+		second func(*gates.Step)
+	}{
+		"left out":     {[]string{"second", "third"}, func(*gates.Step) {}},
+		"blocked":      {[]string{"third"}, func(s *gates.Step) { s.Needs = []string{"bad"} }},
+		"just a chain": {nil, func(*gates.Step) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var done atomic.Bool
+			var early atomic.Bool
+			first := step("first", func(ctx context.Context, p *gates.Pass) error {
+				time.Sleep(50 * time.Millisecond)
+				done.Store(true)
+				return green(ctx, p)
+			})
+			second, third := step("second", green), step("third", green)
+			second.After, third.After = []string{"first"}, []string{"second"}
+			c.second(&second)
+			last := step("last", func(ctx context.Context, p *gates.Pass) error {
+				early.Store(!done.Load())
+				return green(ctx, p)
+			})
+			last.After = []string{"third"}
+			outcome := run(t, t.Context(), gate(step("bad", red), first, second, third, last), gates.Options{Jobs: 4, Skip: c.skip})
+			assert.Equal(t, find(t, outcome, "last").Verdict, evidence.Pass)
+			assert.Assert(t, !early.Load(), "it ran beside the first")
+		})
+	}
+}
+
 type method struct{ ran *atomic.Int32 }
 
 func (m method) run(ctx context.Context, p *gates.Pass) error { m.ran.Add(1); return green(ctx, p) }
