@@ -42,10 +42,12 @@ type Pass struct {
 	// Commands are the planned commands, as the step's Commands returned them.
 	Commands []proc.Command
 	// Tree is the working tree and Before what differed from HEAD in it when
-	// the run began; BeforeErr says why that cannot be told.
+	// the run began; BeforeErr says why that, or what the source is, cannot be told.
 	Tree      source.Tree
 	Before    []source.Change
 	BeforeErr error
+	// Source is what the source was then, as far as that can be told.
+	Source source.State
 
 	background bool
 

@@ -75,7 +75,7 @@ func (r *runner) work(ctx context.Context, n *node) nodeResult {
 	defer os.RemoveAll(scratch)
 	pass := &Pass{
 		Root: r.opts.Root, Scratch: scratch, Commands: n.commands,
-		Tree: r.tree, Before: r.before, BeforeErr: r.srcErr,
+		Tree: r.tree, Before: r.before, BeforeErr: r.srcErr, Source: r.src,
 		folder: r.folder, log: log, background: n.step.Background,
 		planned: map[string]bool{}, binaries: map[string]tool.Binary{}, perKind: map[evidence.Verdict]int{},
 		emit: func(p Progress) {

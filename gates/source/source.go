@@ -62,6 +62,9 @@ func Root(dir string) string {
 type State struct {
 	evidence.Source
 	evidence.Origin
+	// Files are those of the source below the root, relative to it, sorted: the
+	// ones that git knows, even if they are gone, and new ones that it does not ignore.
+	Files []string
 }
 
 // State asks git what the tree is, and returns it with the paths that differ
@@ -70,8 +73,8 @@ type State struct {
 func (t Tree) State(ctx context.Context) (State, []Change, error) {
 	var s State
 	var status, repo, remote string
-	var hidden []Change
-	var changes []Change
+	var known []string
+	var hidden, changes []Change
 	// Three questions at once: a run is not to wait for git three times.
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
@@ -79,11 +82,11 @@ func (t Tree) State(ctx context.Context) (State, []Change, error) {
 		return err
 	})
 	group.Go(func() (err error) {
-		hidden, err = t.hidden(groupCtx)
+		known, hidden, err = t.known(groupCtx)
 		return err
 	})
 	group.Go(func() (err error) {
-		repo, err = t.line(groupCtx, "rev-parse", "--is-shallow-repository")
+		repo, err = t.line(groupCtx, "rev-parse", "--is-shallow-repository", "--show-prefix")
 		return explain(err)
 	})
 	group.Go(func() (err error) {
@@ -96,9 +99,11 @@ func (t Tree) State(ctx context.Context) (State, []Change, error) {
 	if err := group.Wait(); err != nil {
 		return s, changes, err
 	}
+	shallow, prefix, _ := strings.Cut(repo, "\n")
+	s.Files = withNew(known, changes, prefix)
 	changes = append(changes, hidden...)
 	s.Repository = withoutCredentials(remote)
-	s.Shallow = repo == "true"
+	s.Shallow = shallow == "true"
 	s.Dirty = len(changes) > 0
 	if s.Dirty {
 		s.DirtyDigest = Digest(changes)
@@ -138,32 +143,57 @@ func (t Tree) Changes(ctx context.Context) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	hidden, err := t.hidden(ctx)
+	_, hidden, err := t.known(ctx)
 	return append(changes, hidden...), err
 }
 
-// hidden lists files that git was told not to look at (skip-worktree,
-// assume-unchanged) although they are there and take part.
-func (t Tree) hidden(ctx context.Context) ([]Change, error) {
-	out, err := t.git(ctx, "ls-files", "-v", "-z")
+// Files are those of the source, as in [State], of a tree that need not have a commit.
+func (t Tree) Files(ctx context.Context) ([]string, error) {
+	out, err := t.git(ctx, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	if err != nil {
 		return nil, explain(err)
 	}
-	var changes []Change
+	return withNew(strings.FieldsFunc(string(out), func(r rune) bool { return r == 0 }), nil, ""), nil
+}
+
+// known lists the files that git knows below the root, and those of them that
+// it was told not to look at (skip-worktree, assume-unchanged) although they
+// are there and take part.
+func (t Tree) known(ctx context.Context) (files []string, hidden []Change, err error) {
+	out, err := t.git(ctx, "ls-files", "-v", "-z")
+	if err != nil {
+		return nil, nil, explain(err)
+	}
 	for entry := range strings.SplitSeq(string(out), "\x00") {
 		tag, name, ok := strings.Cut(entry, " ")
-		if !ok || tag != "S" && tag == strings.ToUpper(tag) {
+		if !ok {
+			continue
+		}
+		files = append(files, name)
+		if tag != "S" && tag == strings.ToUpper(tag) {
 			continue
 		}
 		content, err := state(filepath.Join(t.root, filepath.FromSlash(name)))
 		if err != nil {
-			return nil, fmt.Errorf("file hidden from git: %w", err)
+			return nil, nil, fmt.Errorf("file hidden from git: %w", err)
 		}
 		if content != absent {
-			changes = append(changes, Change{Path: name, Status: "hidden", State: content})
+			hidden = append(hidden, Change{Path: name, Status: "hidden", State: content})
 		}
 	}
-	return changes, nil
+	return files, hidden, nil
+}
+
+// withNew adds the files that git does not know yet. The paths of changes begin
+// at the root of the repository, which prefix leads down from.
+func withNew(known []string, changes []Change, prefix string) []string {
+	for _, c := range changes {
+		if name, below := strings.CutPrefix(c.Path, prefix); below && c.Status == "?" {
+			known = append(known, name)
+		}
+	}
+	slices.Sort(known)
+	return slices.Compact(known) // a file in conflict has an entry for each side
 }
 
 // status reads "git status --porcelain=v2 -z" (git-status(1), "Porcelain

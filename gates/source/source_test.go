@@ -109,6 +109,42 @@ func TestWhatIsNoSourceIsNotSeen(t *testing.T) {
 	assert.Equal(t, len(changes), 0, "%v", changes)
 }
 
+// TestFiles: what is part of the source, from the root and from a folder of the repository.
+func TestFiles(t *testing.T) {
+	dir := repository(t)
+	for _, name := range []string{"sub/known.md", "sub/gone.md"} {
+		write(t, filepath.Join(dir, name), name)
+	}
+	git(t, dir, "add", "sub")
+	git(t, dir, "commit", "-qm", "more")
+	assert.NilError(t, os.Remove(filepath.Join(dir, "sub/gone.md")))
+	for _, name := range []string{"ignored", "artifacts/run/log", "new.md", "sub/new.md", "sub/added.md"} {
+		write(t, filepath.Join(dir, name), name)
+	}
+	git(t, dir, "add", "sub/added.md")
+	below := []string{"added.md", "gone.md", "known.md", "new.md"}
+	for root, want := range map[string][]string{
+		dir:                       {".gitignore", "a.txt", "new.md", "sub/added.md", "sub/gone.md", "sub/known.md", "sub/new.md"},
+		filepath.Join(dir, "sub"): below,
+	} {
+		s, _, err := source.Open(root, "artifacts").State(t.Context())
+		assert.NilError(t, err)
+		assert.DeepEqual(t, s.Files, want)
+	}
+	// Without a state, and before the first commit.
+	files, err := source.Open(filepath.Join(dir, "sub")).Files(t.Context())
+	assert.NilError(t, err)
+	assert.DeepEqual(t, files, below)
+	unborn := t.TempDir()
+	git(t, unborn, "init", "-q")
+	write(t, filepath.Join(unborn, "a.md"), "a")
+	files, err = source.Open(unborn).Files(t.Context())
+	assert.NilError(t, err)
+	assert.DeepEqual(t, files, []string{"a.md"})
+	_, err = source.Open(t.TempDir()).Files(t.Context())
+	assert.ErrorContains(t, err, "not a git repository")
+}
+
 func TestStateThatCannotBeTold(t *testing.T) {
 	t.Run("no repository", func(t *testing.T) {
 		_, _, err := source.Open(t.TempDir()).State(t.Context())

@@ -104,6 +104,16 @@ func (l *looker) compareTargets() {
 			l.add(codeGate, f, line, t.Name+" is called by a workflow, but is in the list of those by hand", "drop it from that list in "+inventoryFix)
 		}
 	}
+	for _, list := range []struct {
+		name    string
+		reasons []Reason
+	}{{"by hand", l.inventory.ByHand}, {"that take long", l.inventory.Slow}} {
+		for i, r := range list.reasons {
+			if slices.ContainsFunc(list.reasons[:i], func(before Reason) bool { return before.Target == r.Target }) {
+				l.add(codeGate, &file{path: "magefiles"}, 0, r.Target+" is twice in the list of those "+list.name, "drop one from "+inventoryFix)
+			}
+		}
+	}
 	for _, r := range l.inventory.ByHand {
 		if !known[r.Target] {
 			l.add(codeGate, &file{path: "magefiles"}, 0, r.Target+" is in the list of those by hand, and there is no such target", "drop it from "+inventoryFix)

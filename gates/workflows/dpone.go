@@ -20,7 +20,6 @@ func Dpone() Inventory {
 		ByHand: []Reason{
 			{"bench:ci", "a measurement for a person who wants figures"},
 			{"bench:docs", "a measurement for a person who wants figures"},
-			{"bench:docs", "a measurement for a person who wants figures"},
 			{"bench:engine", "a measurement for a person who wants figures"},
 			{"bench:evidence", "a measurement for a person who wants figures"},
 			{"bench:matrix", "a measurement for a person who wants figures"},
@@ -49,7 +48,6 @@ func Dpone() Inventory {
 		},
 		Slow: []Reason{
 			{"bench:ci", "takes long"},
-			{"bench:docs", "takes long"},
 			{"bench:docs", "takes long"},
 			{"bench:engine", "takes long"},
 			{"bench:evidence", "takes long"},

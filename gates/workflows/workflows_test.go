@@ -214,6 +214,8 @@ var plants = []plant{
 	{name: "call that is not documented", old: "        run: exec mage ci\n", new: "        run: exec mage ci\n      - run: exec mage ci:lint\n", code: codeGate, mark: "ci:lint", says: "ci:lint is not in the inventory"},
 	{name: "gate that never runs", old: "      - name: Gate\n", new: "      - name: Gate\n        if: ${{ false }}\n", code: codeLint, mark: "${{ false }}", says: "constant"},
 	{name: "by hand, but called", old: "", new: "", inventory: func(i *Inventory) { i.ByHand = append(i.ByHand, Reason{"ci", ""}) }, code: codeGate, says: "in the list of those by hand"},
+	{name: "by hand, twice", old: "", new: "", inventory: func(i *Inventory) { i.ByHand = append(i.ByHand, i.ByHand[0]) }, code: codeGate, says: "doctor is twice in the list of those by hand"},
+	{name: "slow, twice", old: "", new: "", inventory: func(i *Inventory) { i.Slow = append(i.Slow, i.Slow[0]) }, code: codeGate, says: "is twice in the list of those that take long"},
 	{name: "by hand, but gone", old: "", new: "", inventory: func(i *Inventory) { i.ByHand = append(i.ByHand, Reason{"gone", ""}) }, code: codeGate, says: "no such target"},
 }
 

@@ -42,11 +42,11 @@ func TestPagesForThePeer(t *testing.T) {
 	t.Parallel()
 	root, scratch := t.TempDir(), t.TempDir()
 	gatetest.Write(t, root, "-- docs/README.md --\n[b](deep/) [c](deep/README.md#x) [code](../go.mod#L1) [web](https://example.com/a) [here](#x)\n-- docs/deep/README.md --\n# B\n")
-	assert.NilError(t, forPeer(root, scratch, []string{"docs/README.md", "docs/deep/README.md"}))
+	assert.NilError(t, forPeer(root, scratch, t.TempDir(), []string{"docs/README.md", "docs/deep/README.md"}))
 	raw, err := os.ReadFile(filepath.Join(scratch, "pages", "README.md"))
 	assert.NilError(t, err)
 	assert.Equal(t, string(raw), "[b](deep/README.md) [c](deep/README.md#x) [code](https://example.com/go.mod#L1) [web](https://example.com/a) [here](#x)\n")
 	_, err = os.Stat(filepath.Join(scratch, "pages", "deep", "README.md"))
 	assert.NilError(t, err)
-	assert.Assert(t, forPeer(root, scratch, []string{"docs/none.md"}) != nil)
+	assert.Assert(t, forPeer(root, scratch, t.TempDir(), []string{"docs/none.md"}) != nil)
 }

@@ -67,7 +67,7 @@ func Gate(o Options) gates.Gate {
 		ID: ID, Doc: "In a browser the site has no error, asks nobody, and is readable and usable by keyboard, on a phone, light and dark.",
 		Runbook: "docs/runbooks.md#docs-browser", Tools: tools,
 		Commands: func(string) ([]proc.Command, error) {
-			return append(build.PlanOfMake(), Axe.command(), driverCommand()), nil
+			return []proc.Command{Axe.command(), driverCommand()}, nil
 		},
 		Run: func(ctx context.Context, p *gates.Pass) error { return look(ctx, p, o) },
 	}

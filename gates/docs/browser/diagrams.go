@@ -29,7 +29,7 @@ func DiagramsGate(o Options) gates.Gate {
 		ID: DiagramsID, Doc: "Every Mermaid block parses, and has a picture.",
 		Runbook: "docs/runbooks.md#docs-diagrams", Tools: tools,
 		Commands: func(string) ([]proc.Command, error) {
-			return append(build.PlanOfMake(), Mermaid.command(), driverCommand()), nil
+			return []proc.Command{Mermaid.command(), driverCommand()}, nil
 		},
 		Run: func(ctx context.Context, p *gates.Pass) error { return drawAll(ctx, p, o) },
 	}

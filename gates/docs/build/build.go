@@ -4,7 +4,6 @@
 package build
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -21,7 +19,6 @@ import (
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/gates"
 	"github.com/dpone/dpone/gates/docs/site"
-	"github.com/dpone/dpone/gates/proc"
 )
 
 const (
@@ -74,39 +71,18 @@ func Gate(o Options) gates.Gate {
 func Step(o Options, folder string) gates.Step {
 	return gates.Step{
 		ID: ID, Doc: doc, Runbook: runbook, Reproduce: "mage " + ID,
-		Commands: func(string) ([]proc.Command, error) { return PlanOfMake(), nil },
-		Run:      func(ctx context.Context, p *gates.Pass) error { return run(ctx, p, o, folder) },
+		Run: func(ctx context.Context, p *gates.Pass) error { return run(ctx, p, o, folder) },
 	}
 }
 
-// ListCommand lists the files of the source: tracked ones, and new ones that
-// git does not ignore.
-func ListCommand() proc.Command {
-	return proc.Command{Name: "git", Args: []string{"ls-files", "-z", "--cached", "--others", "--exclude-standard"}}
-}
-
-// Names reads what [ListCommand] prints.
-func Names(out []byte) []string {
-	names := []string{}
-	for name := range bytes.SplitSeq(out, []byte{0}) {
-		if len(name) > 0 {
-			names = append(names, string(name))
-		}
-	}
-	return names
-}
-
-func headCommand() proc.Command {
-	return proc.Command{Name: "git", Args: []string{"rev-parse", "--verify", "HEAD"}}
-}
-
-// maxList bounds the list of files, in bytes.
-const maxList = 64 << 20
-
-// Make builds the site of the source that a step looks at. The commands of
-// [PlanOfMake] must be in the plan of the step.
+// Make builds the site of the source that a step looks at.
 func Make(ctx context.Context, p *gates.Pass, o site.Options) (*site.Site, error) {
-	o.Source = func(ctx context.Context) (site.Source, error) { return ask(ctx, p) }
+	if p.BeforeErr != nil {
+		return nil, fmt.Errorf("which files and which commit the pages are of: %w", p.BeforeErr)
+	}
+	o.Source = func(context.Context) (site.Source, error) {
+		return site.Source{Files: p.Source.Files, Commit: p.Source.Commit}, nil
+	}
 	root, err := os.OpenRoot(p.Root)
 	if err != nil {
 		return nil, err
@@ -118,32 +94,6 @@ func Make(ctx context.Context, p *gates.Pass, o site.Options) (*site.Site, error
 	}
 	return s, err
 }
-
-// ask asks git what the source is.
-func ask(ctx context.Context, p *gates.Pass) (site.Source, error) {
-	list, head := &proc.Buffer{Max: maxList}, &proc.Buffer{Max: 1 << 10}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if _, err := p.Exec(ctx, ListCommand(), proc.Options{Stdout: list}); err != nil {
-			return fmt.Errorf("list the files of the source: %w", err)
-		}
-		if list.Over {
-			return fmt.Errorf("list the files of the source: more than %d bytes: %w", maxList, proc.ErrOutput)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		if _, err := p.Exec(ctx, headCommand(), proc.Options{Stdout: head}); err != nil {
-			return fmt.Errorf("which commit this is: %w", err)
-		}
-		return nil
-	})
-	err := group.Wait()
-	return site.Source{Files: Names([]byte(list.String())), Commit: strings.TrimSpace(head.String())}, err
-}
-
-// PlanOfMake are the commands that [Make] runs.
-func PlanOfMake() []proc.Command { return []proc.Command{ListCommand(), headCommand()} }
 
 func run(ctx context.Context, p *gates.Pass, o Options, folder string) error {
 	s, err := Make(ctx, p, o.Site)
@@ -210,24 +160,27 @@ func Write(dir string, s *site.Site) (err error) {
 			err = fmt.Errorf("write the site: %w", err)
 		}
 	}()
-	var list strings.Builder
-	for _, f := range s.Files {
-		fmt.Fprintf(&list, "%x  %s\n", sha256.Sum256(f.Content), f.Path)
-	}
 	made := map[string]bool{}
+	lines := make([]string, len(s.Files))
 	var group errgroup.Group
 	group.SetLimit(writers)
-	for _, f := range append(slices.Clone(s.Files), site.File{Path: List, Content: []byte(list.String())}) {
+	for i, f := range s.Files {
 		to := filepath.Join(tmp, filepath.FromSlash(f.Path))
 		if parent := filepath.Dir(to); !made[parent] {
 			if err := os.MkdirAll(parent, 0o755); err != nil {
-				return err
+				return errors.Join(err, group.Wait())
 			}
 			made[parent] = true
 		}
-		group.Go(func() error { return os.WriteFile(to, f.Content, 0o644) })
+		group.Go(func() error {
+			lines[i] = fmt.Sprintf("%x  %s\n", sha256.Sum256(f.Content), f.Path)
+			return os.WriteFile(to, f.Content, 0o644)
+		})
 	}
 	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(tmp, List), []byte(strings.Join(lines, "")), 0o644); err != nil {
 		return err
 	}
 	if err := os.Chmod(tmp, 0o755); err != nil {

@@ -21,9 +21,8 @@ import (
 	"time"
 
 	"github.com/dpone/dpone/gates"
-	"github.com/dpone/dpone/gates/docs/build"
 	"github.com/dpone/dpone/gates/docs/site"
-	"github.com/dpone/dpone/gates/proc"
+	"github.com/dpone/dpone/gates/source"
 )
 
 // Options of the server.
@@ -184,8 +183,8 @@ func (s *server) build(ctx context.Context) (*site.Site, error) {
 	defer root.Close()
 	o := s.Site
 	o.Source = func(ctx context.Context) (site.Source, error) {
-		list, err := proc.Run(ctx, s.Root, build.ListCommand(), proc.Options{Capture: 64 << 20})
-		return site.Source{Files: build.Names(list.Stdout)}, err
+		files, err := source.Open(s.Root).Files(ctx)
+		return site.Source{Files: files}, err
 	}
 	return site.Build(ctx, root.FS(), o)
 }

@@ -52,7 +52,7 @@ const (
 // they are: most blocks are in them.
 var own = map[string]func(string) string{
 	langGo: highlightGo, "sh": highlightShell, "bash": highlightShell, "shell": highlightShell,
-	"yaml": highlightYAML, "yml": highlightYAML,
+	"yaml": highlightYAML, "yml": highlightYAML, "json": highlightYAML, // which is a part of YAML
 	langMarkdown: html.EscapeString, "text": html.EscapeString, "": html.EscapeString,
 }
 
@@ -75,7 +75,10 @@ func (p *page) code(n *ast.FencedCodeBlock) {
 	case langMermaid:
 		p.diagram(n, line)
 	default:
-		if _, ok := lexerOf(language); !ok && own[language] == nil {
+		if own[language] != nil {
+			return
+		}
+		if _, ok := lexerOf(language); !ok {
 			p.find(CodeLanguage, line, "take one of "+knownLanguages, "the language %q of the code block is not known", language)
 		}
 	}

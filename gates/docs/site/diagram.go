@@ -13,6 +13,7 @@ import (
 	"math"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -113,12 +114,13 @@ func (b *builder) pictures() {
 		}
 	}
 	folder := b.Docs + "/" + Diagrams
-	for _, name := range keys(b.files) {
-		if path.Dir(name) == folder && path.Ext(name) == ".svg" && !used[name] && b.exists(name) && !b.referenced(name) {
+	for name := range b.files {
+		if path.Ext(name) == ".svg" && path.Dir(name) == folder && !used[name] && b.exists(name) && !b.referenced(name) {
 			b.out.Unused = append(b.out.Unused, name)
 			b.find(CodeDiagram, name, 0, Draw, "no diagram of a page has this picture")
 		}
 	}
+	slices.Sort(b.out.Unused)
 }
 
 // referenced says whether a page shows the picture as one of its own.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
@@ -82,7 +83,12 @@ func (p *page) load(fsys fs.FS) error {
 	if err != nil {
 		return err
 	}
-	p.source = bytes.ToValidUTF8(bytes.ReplaceAll(p.source, []byte("\r\n"), []byte("\n")), []byte("\uFFFD"))
+	if bytes.IndexByte(p.source, '\r') >= 0 {
+		p.source = bytes.ReplaceAll(p.source, []byte("\r\n"), []byte("\n"))
+	}
+	if !utf8.Valid(p.source) {
+		p.source = bytes.ToValidUTF8(p.source, []byte("\uFFFD"))
+	}
 	return nil
 }
 
@@ -96,14 +102,15 @@ func (p *page) parse() {
 		}
 		return ast.WalkContinue, nil
 	}) // the visitor returns no error
+	p.named()
 }
 
 func (p *page) visit(n ast.Node) {
 	switch n := n.(type) {
-	case *ast.Document:
-		p.titles(n)
 	case *ast.Heading:
-		p.anchor(n)
+		name := plain(n, p.source)
+		p.titled(n, name)
+		p.anchor(n, name)
 	case *ast.Link:
 		p.links = append(p.links, link{string(n.Destination), p.line(n), false, func(s string) { n.Destination = []byte(s) }})
 	case *ast.Image:
@@ -147,30 +154,29 @@ func (p *page) line(n ast.Node) int {
 	return 0
 }
 
-// titles holds that the page begins with its only title and leaves out no level.
-func (p *page) titles(doc *ast.Document) {
-	previous := 0
-	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
-		h, ok := n.(*ast.Heading)
-		if !ok || !entering {
-			return ast.WalkContinue, nil
-		}
-		line, name := p.line(h), plain(h, p.source)
-		switch {
-		case strings.TrimSpace(name) == "":
-			p.find(CodeHeading, line, "write the heading, or take it away", "the heading is empty")
-		case h.Level == 1 && p.title != "":
-			p.find(CodeHeading, line, "one \"# \" a page; make this one \"## \"", "a second title, %q", name)
-		case h.Level == 1:
-			p.title = name
-		case previous == 0:
-			p.find(CodeHeading, line, "begin the page with a line \"# Title\"", "%q comes before the title of the page", name)
-		case h.Level > previous+1:
-			p.find(CodeHeading, line, "make it "+strings.Repeat("#", previous+1), "%q is of level %d below one of level %d", name, h.Level, previous)
-		}
-		previous = h.Level
-		return ast.WalkSkipChildren, nil
-	}) // the visitor returns no error
+// titled holds that the page begins with its only title and leaves out no
+// level. It is asked about one heading after the other.
+func (p *page) titled(h *ast.Heading, name string) {
+	line, previous := p.line(h), 0
+	if n := len(p.headings); n > 0 {
+		previous = p.headings[n-1].Level
+	}
+	switch {
+	case strings.TrimSpace(name) == "":
+		p.find(CodeHeading, line, "write the heading, or take it away", "the heading is empty")
+	case h.Level == 1 && p.title != "":
+		p.find(CodeHeading, line, "one \"# \" a page; make this one \"## \"", "a second title, %q", name)
+	case h.Level == 1:
+		p.title = name
+	case previous == 0:
+		p.find(CodeHeading, line, "begin the page with a line \"# Title\"", "%q comes before the title of the page", name)
+	case h.Level > previous+1:
+		p.find(CodeHeading, line, "make it "+strings.Repeat("#", previous+1), "%q is of level %d below one of level %d", name, h.Level, previous)
+	}
+}
+
+// named gives a page without a title the name of its file.
+func (p *page) named() {
 	if p.title == "" {
 		p.find(CodeHeading, 1, "begin the page with a line \"# Title\"", "the page has no title")
 		p.title = strings.TrimSuffix(p.path[strings.LastIndexByte(p.path, '/')+1:], ".md")
@@ -178,8 +184,7 @@ func (p *page) titles(doc *ast.Document) {
 }
 
 // anchor gives a heading the anchor that a code host gives it.
-func (p *page) anchor(h *ast.Heading) {
-	name := plain(h, p.source)
+func (p *page) anchor(h *ast.Heading, name string) {
 	id := Slug(name)
 	if id == "" {
 		id = "section"

@@ -9,6 +9,7 @@ import (
 	"html"
 	"html/template"
 	"io/fs"
+	"path"
 	"strings"
 
 	"github.com/yuin/goldmark"
@@ -53,10 +54,11 @@ func (b *builder) render(ctx context.Context) error {
 		gmhtml.WithUnsafe(), // whatever is not on the list is a finding
 		renderer.WithNodeRenderers(util.Prioritized(&pageRenderer{b, pages}, 1)),
 	)).Renderer()
+	ways := b.ways()
 	err := b.each(ctx, func(p *page) error {
 		var out bytes.Buffer
-		out.Grow(4*len(p.source) + 16<<10)
-		v := b.view(p)
+		out.Grow(2*len(p.source) + 16<<10)
+		v := b.view(p, ways[path.Dir(p.out)])
 		err := errors.Join(
 			layout.ExecuteTemplate(&out, "above", v),
 			md.Render(&out, p.source, p.doc),
@@ -95,7 +97,7 @@ func (b *builder) render(ctx context.Context) error {
 	return nil
 }
 
-func (b *builder) view(p *page) view {
+func (b *builder) view(p *page, ways map[*page]string) view {
 	v := view{
 		Site: b.Title, Title: p.title, Policy: Policy, Root: strings.Repeat("../", strings.Count(p.out, "/")),
 		Home: relative(p.out, "index.html"), Preview: b.Preview,
@@ -104,7 +106,7 @@ func (b *builder) view(p *page) view {
 	if b.Preview {
 		v.Policy = previewPolicy
 	}
-	v.Nav, v.Contents = b.sidebar(p), p.contents()
+	v.Nav, v.Contents = b.sidebar(p, ways), p.contents()
 	neighbour := func(q *page) *entry {
 		if q == nil {
 			return nil
@@ -115,18 +117,34 @@ func (b *builder) view(p *page) view {
 	return v
 }
 
-// sidebar is the list of all pages. Every page has it, with other ways to each
-// page, so it is not left to the template, which would take most of the time.
-func (b *builder) sidebar(p *page) template.HTML {
+// ways are the ways to each page from the pages of each folder of the site, in HTML.
+func (b *builder) ways() map[string]map[*page]string {
+	all := map[string]map[*page]string{}
+	for _, p := range b.pages {
+		dir := path.Dir(p.out)
+		if all[dir] != nil {
+			continue
+		}
+		all[dir] = make(map[*page]string, len(b.pages))
+		for _, q := range b.pages {
+			all[dir][q] = html.EscapeString(relative(p.out, q.out))
+		}
+	}
+	return all
+}
+
+// sidebar is the list of all pages. Every page has it, with itself marked, so it
+// is not left to the template, which would take most of the time.
+func (b *builder) sidebar(p *page, ways map[*page]string) template.HTML {
 	var out strings.Builder
 	item := func(q *page, name string) {
 		switch q {
 		case nil:
 			fmt.Fprintf(&out, "<span>%s</span>", html.EscapeString(name))
 		case p:
-			fmt.Fprintf(&out, `<a href="%s" aria-current="page">%s</a>`, html.EscapeString(relative(p.out, q.out)), html.EscapeString(q.title))
+			fmt.Fprintf(&out, `<a href="%s" aria-current="page">%s</a>`, ways[q], html.EscapeString(q.title))
 		default:
-			fmt.Fprintf(&out, `<a href="%s">%s</a>`, html.EscapeString(relative(p.out, q.out)), html.EscapeString(q.title))
+			fmt.Fprintf(&out, `<a href="%s">%s</a>`, ways[q], html.EscapeString(q.title))
 		}
 	}
 	for _, s := range b.nav {

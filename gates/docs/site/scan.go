@@ -75,9 +75,11 @@ func highlightShell(code string) string {
 	})
 }
 
+// constants of YAML and JSON.
+var constants = map[string]bool{"true": true, "false": true, "null": true, "~": true}
+
 // highlightYAML marks comments, strings, keys, numbers and words that are no text.
 func highlightYAML(code string) string {
-	words := map[string]string{"true": "kc", "false": "kc", "null": "kc", "~": "kc"}
 	return highlightLines(code, func(b *strings.Builder, line string, at int) int {
 		if at > 0 && !strings.ContainsRune(" \t[{,", rune(line[at-1])) {
 			return at
@@ -86,8 +88,13 @@ func highlightYAML(code string) string {
 		case '#':
 			return mark(b, "c", line, at, len(line))
 		case '"', '\'':
-			return mark(b, "s", line, at, quoted(line, at))
-		case ' ', '\t':
+			end := quoted(line, at)
+			class := "s"
+			if strings.HasPrefix(line[end:], ":") {
+				class = "nt"
+			}
+			return mark(b, class, line, at, end)
+		case ' ', '\t', '{', '[', ',':
 			return at
 		}
 		end := run(line, at, " \t,]}")
@@ -95,8 +102,8 @@ func highlightYAML(code string) string {
 		switch {
 		case len(word) > 1 && word[len(word)-1] == ':':
 			return mark(b, "nt", line, at, end-1)
-		case words[word] != "":
-			return mark(b, words[word], line, at, end)
+		case constants[word]:
+			return mark(b, "kc", line, at, end)
 		case strings.Trim(word, "0123456789.") == "" && word != ".":
 			return mark(b, "m", line, at, end)
 		}

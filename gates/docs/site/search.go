@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/yuin/goldmark/ast"
 )
@@ -39,8 +38,8 @@ func (p *page) searchIndex() ([]byte, error) {
 // sections cuts a page at its headings. The first one is the page itself.
 func (p *page) sections() []entryOfIndex {
 	at := entryOfIndex{Href: p.out, Page: p.title, Heading: p.title}
-	var all []entryOfIndex
-	var text prose
+	all := make([]entryOfIndex, 0, len(p.headings)+1)
+	text := prose{b: make([]byte, 0, len(p.source))}
 	next := 0
 	for n := p.doc.FirstChild(); n != nil; n = n.NextSibling() {
 		if h, ok := n.(*ast.Heading); ok {
@@ -61,8 +60,9 @@ func (p *page) sections() []entryOfIndex {
 
 // prose is text with single blanks between its words.
 type prose struct {
-	b   strings.Builder
-	gap bool
+	b    []byte
+	from int // where the text begins that was not taken yet
+	gap  bool
 }
 
 func (t *prose) write(text []byte) {
@@ -81,16 +81,16 @@ func (t *prose) word(word []byte) {
 	if len(word) == 0 {
 		return
 	}
-	if t.gap && t.b.Len() > 0 {
-		t.b.WriteByte(' ')
+	if t.gap && len(t.b) > t.from {
+		t.b = append(t.b, ' ')
 	}
-	t.b.Write(word)
+	t.b = append(t.b, word...)
 	t.gap = false
 }
 
 func (t *prose) take() string {
-	text := t.b.String()
-	*t = prose{}
+	text := string(t.b[t.from:])
+	t.from, t.gap = len(t.b), false
 	return text
 }
 

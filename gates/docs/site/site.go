@@ -121,7 +121,7 @@ func Build(ctx context.Context, fsys fs.FS, o Options) (*Site, error) {
 		return nil, fmt.Errorf("docs: folder %q is not a path below the root", o.Docs)
 	}
 	b := &builder{
-		Options: o, fsys: fsys, files: map[string]bool{}, dirs: map[string]bool{".": true},
+		Options: o, fsys: fsys, files: map[string]bool{}, there: map[string]bool{}, dirs: map[string]bool{".": true},
 		byRef: map[string]*page{}, others: map[string]*page{}, drawn: map[string]picture{}, out: &Site{},
 	}
 	if err := b.read(ctx); err != nil {
@@ -145,6 +145,7 @@ type builder struct {
 	fsys   fs.FS
 	commit string
 	files  map[string]bool // of the source
+	there  map[string]bool // what was asked of those
 	dirs   map[string]bool
 	pages  []*page // in reading order, once order was called
 	byRef  map[string]*page
@@ -276,8 +277,13 @@ func (b *builder) exists(name string) bool {
 	if !b.files[name] {
 		return false
 	}
-	info, err := fs.Stat(b.fsys, name)
-	return err == nil && !info.IsDir()
+	there, asked := b.there[name]
+	if !asked {
+		info, err := fs.Stat(b.fsys, name)
+		there = err == nil && !info.IsDir()
+		b.there[name] = there
+	}
+	return there
 }
 
 func (b *builder) add(name string, content []byte) {

@@ -432,7 +432,7 @@ func TestHighlight(t *testing.T) {
 		{"bash", "echo \"open <b>", `echo <span class="s">&#34;open &lt;b&gt;</span>`},
 		{"yaml", "key: [1, true, 'x', a b] # c\n- b: http://x:1\n", `<span class="nt">key</span>: [<span class="m">1</span>, <span class="kc">true</span>, <span class="s">&#39;x&#39;</span>, a b] <span class="c"># c</span>` + "\n" + `- <span class="nt">b</span>: http://x:1` + "\n"},
 		{"go", "x := 1 // <", `x := <span class="m">1</span> <span class="c">// &lt;</span>`},
-		{"json", "{\"a\": 1}\n", `<span class="p">{</span><span class="nt">&#34;a&#34;</span><span class="p">:</span> <span class="mi">1</span><span class="p">}</span>` + "\n"},
+		{"json", "{\"a\": 1, \"b\": [true, \"c\"]}\n", `{<span class="nt">&#34;a&#34;</span>: <span class="m">1</span>, <span class="nt">&#34;b&#34;</span>: [<span class="kc">true</span>, <span class="s">&#34;c&#34;</span>]}` + "\n"},
 		{"markdown", "# <b>\n", "# &lt;b&gt;\n"},
 	} {
 		s := build(t, fstest.MapFS{"docs/README.md": {Data: []byte("# A\n\n```" + c.language + "\n" + c.code + "\n```\n")}}, options)
