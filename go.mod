@@ -25,6 +25,7 @@ require (
 	golang.org/x/tools v0.49.0
 	gotest.tools/v3 v3.5.2
 	modernc.org/sqlite v1.57.0
+	zombiezen.com/go/sqlite v1.4.2
 )
 
 require (

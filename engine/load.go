@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -240,47 +239,10 @@ func (r *run) move(ctx context.Context, tx connector.Tx, snap connector.Snapshot
 	return r.closeStage(ctx, stage, reader)
 }
 
-// batches moves rows through two batches: while one is written, the next is read.
+// batches moves rows in batches: while one is written, the next is read.
 func (r *run) batches(ctx context.Context, stage connector.Stage, reader connector.Reader, columns batch.Schema, builder *digest.Builder) error {
-	free, full := make(chan *batch.Batch, 2), make(chan *batch.Batch)
-	free <- batch.New(columns)
-	free <- batch.New(columns)
-	quit, ended := make(chan struct{}), make(chan error, 1)
-	go func() {
-		defer close(full)
-		ended <- read(ctx, reader, free, full, quit)
-	}()
-	err := r.write(ctx, stage, builder, full, free)
-	close(quit)
-	return cmp.Or(err, <-ended) // the reader belongs to nobody else before it has ended
-}
-
-// read fills batches until the rows end, or nobody wants any more.
-func read(ctx context.Context, reader connector.Reader, free <-chan *batch.Batch, full chan<- *batch.Batch, quit <-chan struct{}) error {
-	for {
-		select {
-		case <-quit:
-			return nil
-		case b := <-free:
-			err := reader.Next(ctx, b)
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			select {
-			case <-quit:
-				return nil
-			case full <- b:
-			}
-		}
-	}
-}
-
-func (r *run) write(ctx context.Context, stage connector.Stage, builder *digest.Builder, full <-chan *batch.Batch, free chan<- *batch.Batch) error {
 	rows := int64(0)
-	for b := range full {
+	return batch.Pipe(columns, func(b *batch.Batch) error { return reader.Next(ctx, b) }, func(b *batch.Batch) error {
 		if builder != nil {
 			if err := builder.AddBatch(b); err != nil {
 				return err
@@ -291,9 +253,8 @@ func (r *run) write(ctx context.Context, stage connector.Stage, builder *digest.
 		}
 		rows += int64(b.Rows())
 		r.progress(rows)
-		free <- b
-	}
-	return nil
+		return nil
+	})
 }
 
 // closeStage ends the writing and holds both counts against each other.

@@ -20,7 +20,7 @@ func TestWeight(t *testing.T) {
 		"./sqlsink":   {"go.yaml.in/yaml/v3"},
 		"./postgres":  {"go.yaml.in/yaml/v3", "github.com/jackc/", "golang.org/x/"},
 		"./sqlite": {
-			"go.yaml.in/yaml/v3", "modernc.org/", "github.com/dustin/go-humanize", "github.com/google/uuid", "github.com/mattn/go-isatty",
+			"go.yaml.in/yaml/v3", "modernc.org/", "zombiezen.com/go/sqlite", "github.com/dustin/go-humanize", "github.com/google/uuid", "github.com/mattn/go-isatty",
 			"github.com/ncruces/go-strftime", "github.com/remyoudompheng/bigfft", "golang.org/x/",
 		},
 	} {

@@ -2,11 +2,10 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
-	"errors"
 	"fmt"
 	"io"
+
+	"zombiezen.com/go/sqlite"
 
 	"github.com/dpone/dpone/engine/batch"
 	"github.com/dpone/dpone/engine/connector"
@@ -33,7 +32,7 @@ func (b *badValue) Unwrap() error { return b.err }
 
 // cursor runs a statement and gives its rows as batches.
 type cursor struct {
-	conn *sql.Conn
+	session *session
 	// sql gives the columns in order, and after them the row's number when hasID.
 	sql     string
 	columns batch.Schema
@@ -41,19 +40,19 @@ type cursor struct {
 	// bad decides about a row that cannot be read: nil leaves it out. Without it the first one ends the read.
 	bad func(*badValue) error
 
-	stmt   driver.Stmt
-	rows   driver.Rows
-	values []driver.Value
+	stmt   *sqlite.Stmt
+	buffer []byte
 	at     int64
 	ended  bool // one more step would begin the statement again
 }
 
 // fill adds at most n rows or about size bytes to an empty batch; io.EOF when there is none.
 func (c *cursor) fill(ctx context.Context, b *batch.Batch, n, size int) error {
-	// Below database/sql a value is neither copied nor converted once more.
-	return c.conn.Raw(func(raw any) error {
-		if err := c.open(ctx, raw); err != nil {
-			return err
+	return c.session.use(ctx, func(*sqlite.Conn) (err error) {
+		if c.stmt == nil {
+			if c.stmt, err = c.session.prepare(c.sql); err != nil {
+				return err
+			}
 		}
 		for b.Rows() < n {
 			if c.ended {
@@ -65,18 +64,15 @@ func (c *cursor) fill(ctx context.Context, b *batch.Batch, n, size int) error {
 			if b.Rows()%64 == 0 && b.Size() >= size {
 				return nil
 			}
-			err := c.rows.Next(c.values)
-			if errors.Is(err, io.EOF) {
-				c.ended = true
-				continue
-			}
+			more, err := c.stmt.Step()
 			if err != nil {
 				return err
 			}
-			c.at++
-			if c.at%1024 == 0 && ctx.Err() != nil {
-				return context.Cause(ctx)
+			if !more {
+				c.ended = true
+				continue
 			}
+			c.at++
 			if err := c.row(b); err != nil {
 				return err
 			}
@@ -85,42 +81,18 @@ func (c *cursor) fill(ctx context.Context, b *batch.Batch, n, size int) error {
 	})
 }
 
-func (c *cursor) open(ctx context.Context, raw any) error {
-	if c.rows != nil {
-		return nil
-	}
-	preparer, ok := raw.(driver.ConnPrepareContext)
-	if !ok {
-		return errors.New("sqlite: the driver cannot prepare statements")
-	}
-	stmt, err := preparer.PrepareContext(ctx, c.sql)
-	if err != nil {
-		return err
-	}
-	c.stmt = stmt
-	querier, ok := stmt.(driver.StmtQueryContext)
-	if !ok {
-		return errors.New("sqlite: the driver cannot run prepared statements")
-	}
-	if c.rows, err = querier.QueryContext(ctx, nil); err != nil {
-		return err
-	}
-	c.values = make([]driver.Value, len(c.rows.Columns()))
-	return nil
-}
-
 func (c *cursor) row(b *batch.Batch) error {
 	for i := range c.columns {
 		v := &b.Columns[i]
-		value := c.values[i]
-		if value == nil {
+		var kept datum
+		if kept, c.buffer = read(c.stmt, i, c.buffer); kept.class == sqlite.TypeNull {
 			v.AppendNull()
 			continue
 		}
 		if v.Data == nil {
 			v.Data = []byte{} // an empty value must not look like a NULL
 		}
-		data, err := decode(v.Data, c.columns[i].Type, value)
+		data, err := decode(v.Data, c.columns[i].Type, kept)
 		if err != nil {
 			b.CancelRow()
 			return c.refuse(&badValue{row: c.at, column: c.columns[i].Name, err: err})
@@ -134,7 +106,8 @@ func (c *cursor) row(b *batch.Batch) error {
 
 func (c *cursor) refuse(bad *badValue) error {
 	if c.hasID {
-		bad.id, bad.hasID = c.values[len(c.values)-1].(int64)
+		id, _ := read(c.stmt, len(c.columns), nil)
+		bad.id, bad.hasID = id.n, id.class == sqlite.TypeInteger
 	}
 	if c.bad != nil {
 		return c.bad(bad)
@@ -149,13 +122,7 @@ func (c *cursor) close() error {
 	if c.stmt == nil {
 		return nil
 	}
-	err := c.conn.Raw(func(any) error {
-		var err error
-		if c.rows != nil {
-			err = c.rows.Close()
-		}
-		return errors.Join(err, c.stmt.Close())
-	})
-	c.stmt, c.rows = nil, nil
-	return err
+	stmt := c.stmt
+	c.stmt = nil
+	return c.session.use(context.Background(), func(*sqlite.Conn) error { return c.session.finalize(stmt) })
 }

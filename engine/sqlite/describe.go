@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	_ "modernc.org/sqlite" // the driver for [describeQuery]
+
 	"github.com/dpone/dpone/engine/batch"
 	"github.com/dpone/dpone/engine/connector"
 	"github.com/dpone/dpone/engine/logical"
@@ -65,7 +67,7 @@ func describeTable(ctx context.Context, s *session, name string) (*table, error)
 	err = s.Query(ctx, "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?, 'main') ORDER BY cid", []any{t.name},
 		func(scan func(...any) error) error {
 			var c connector.Column
-			var dflt sql.NullString
+			var dflt *string
 			var pk, hidden int64
 			if err := scan(&c.Name, &c.Native, &c.NotNull, &dflt, &pk, &hidden); err != nil {
 				return err
@@ -73,7 +75,7 @@ func describeTable(ctx context.Context, s *session, name string) (*table, error)
 			if hidden == 1 {
 				return nil // of a virtual table, not part of its rows
 			}
-			c.Generated, c.Default = hidden > 1, dflt.Valid
+			c.Generated, c.Default = hidden > 1, dflt != nil
 			if pk > 0 {
 				keys[pk] = c.Name
 				if without {
@@ -132,7 +134,13 @@ func (t *table) rows(ctx context.Context, s *session, without bool, aliased stri
 // describeQuery asks SQLite which columns a statement gives. An expression has no type.
 func describeQuery(ctx context.Context, s *session, statement string) (*table, error) {
 	t := &table{Relation: connector.Relation{Name: "query", Identity: identityOf(s.path, "query")}}
-	rows, err := s.conn.QueryContext(ctx, "SELECT * FROM ("+statement+"\n) AS query LIMIT 0")
+	// Of a statement's columns only the driver of database/sql tells the declared types.
+	db, err := sql.Open("sqlite", uri(s.path, readOnly))
+	if err != nil {
+		return nil, connector.Fail("sqlite.open", err, "open %s", s.path)
+	}
+	defer func() { _ = db.Close() }() // nothing was written
+	rows, err := db.QueryContext(ctx, "SELECT * FROM ("+statement+"\n) AS query LIMIT 0")
 	if err != nil {
 		return nil, connector.Fail("query.invalid", err, "source.options.query")
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"zombiezen.com/go/sqlite"
+
 	"github.com/dpone/dpone/engine/batch"
 	"github.com/dpone/dpone/engine/connector"
 	"github.com/dpone/dpone/engine/logical"
@@ -55,15 +57,15 @@ func value(c batch.Column, v []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("column %q: %w", c.Name, err)
 	}
-	switch x := kept.(type) {
-	case int64:
-		return strconv.FormatInt(x, 10), nil
-	case float64:
-		return number(x), nil
-	case []byte:
-		return "X'" + hex.EncodeToString(x) + "'", nil
-	case string:
-		return literal(x), nil
+	switch kept.class {
+	case sqlite.TypeInteger:
+		return strconv.FormatInt(kept.n, 10), nil
+	case sqlite.TypeFloat:
+		return number(kept.f), nil
+	case sqlite.TypeBlob:
+		return "X'" + hex.EncodeToString(kept.bytes) + "'", nil
+	case sqlite.TypeText:
+		return literal(string(kept.bytes)), nil
 	}
 	return "", fmt.Errorf("column %q: %s cannot bound a load", c.Name, c.Type)
 }

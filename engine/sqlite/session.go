@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math"
@@ -11,37 +9,35 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
-	"modernc.org/sqlite"
+	"zombiezen.com/go/sqlite"
 
 	"github.com/dpone/dpone/engine/connector"
 	"github.com/dpone/dpone/engine/file/order"
 	"github.com/dpone/dpone/engine/logical"
 )
 
-// The primary result codes that are looked at (sqlite.org/rescode.html).
-const (
-	codeBusy     = 5
-	codeReadOnly = 8
-	codeCantOpen = 14
-	codeNotADB   = 26
-)
-
-// primary gives the primary result code of an error of SQLite, 0 for other errors.
-func primary(err error) int {
-	var e *sqlite.Error
-	if errors.As(err, &e) {
-		return e.Code() & 0xff
+// primary gives the primary result code of an error of SQLite
+// (sqlite.org/rescode.html), ResultOK for other errors and for none.
+func primary(err error) sqlite.ResultCode {
+	code := sqlite.ErrCode(err).ToPrimary()
+	if code == sqlite.ResultError {
+		return sqlite.ResultOK // also what is no error of SQLite has this code
 	}
-	return 0
+	return code
 }
 
-// session is one connection to a file.
+// session is one connection to a file. Its methods may be called from several
+// goroutines, which take turns: the connection itself has no lock.
 type session struct {
 	path string
-	db   *sql.DB
-	conn *sql.Conn
+	mu   sync.Mutex
+	conn *sqlite.Conn
+	// open are the statements that were prepared and not finalized yet: the
+	// connection cannot be closed before them.
+	open map[*sqlite.Stmt]bool
 }
 
 // resolve gives the absolute path of a manifest's path, without symbolic links, so
@@ -76,38 +72,45 @@ func exists(path string) (bool, error) {
 	return true, nil
 }
 
-// opener makes connections that know the package's functions and collations. They
-// belong to these connections alone: nothing is registered for the process.
-type opener struct {
-	driver *sqlite.Driver
-	dsn    string
-}
+// The modes in which a file is opened (sqlite.org/uri.html).
+const (
+	readOnly  = "ro"
+	readWrite = "rw"
+	orCreate  = "rwc" // when it is not there
+)
 
-func (o *opener) Connect(context.Context) (driver.Conn, error) { return o.driver.Open(o.dsn) }
-func (o *opener) Driver() driver.Driver                        { return o.driver }
+// The caches of pages, in KiB. Pages that are used once, one after the other, need few,
+// and memory that is new costs time; those that are changed in any order need many.
+const (
+	smallCache = "cache_size = -2000"
+	largeCache = "cache_size = -16384"
+)
 
-// open connects; mode is ro, rw or rwc (sqlite.org/uri.html). A file that a writer
-// holds is waited for.
-func open(ctx context.Context, path, mode string, wait time.Duration, pragmas ...string) (*session, error) {
-	d, err := newDriver()
-	if err != nil {
-		return nil, err
-	}
+// uri names a file in one of the modes.
+func uri(path, mode string) string {
 	slashed := filepath.ToSlash(path)
 	if !strings.HasPrefix(slashed, "/") {
 		slashed = "/" + slashed // a drive letter
 	}
-	dsn := (&url.URL{Scheme: "file", Path: slashed, RawQuery: "mode=" + mode}).String()
-	s := &session{path: path, db: sql.OpenDB(&opener{driver: d, dsn: dsn})}
-	s.db.SetMaxOpenConns(1)
-	if s.conn, err = s.db.Conn(ctx); err != nil {
-		_ = s.db.Close()
+	return (&url.URL{Scheme: "file", Path: slashed, RawQuery: "mode=" + mode}).String()
+}
+
+// open connects. A file that a writer holds is waited for.
+func open(ctx context.Context, path, mode string, wait time.Duration, pragmas ...string) (*session, error) {
+	flags := map[string]sqlite.OpenFlags{readOnly: sqlite.OpenReadOnly, readWrite: sqlite.OpenReadWrite, orCreate: sqlite.OpenReadWrite | sqlite.OpenCreate}
+	s := &session{path: path, open: map[*sqlite.Stmt]bool{}}
+	var err error
+	if s.conn, err = sqlite.OpenConn(uri(path, mode), flags[mode], sqlite.OpenURI); err != nil {
 		return nil, s.unopened(err)
 	}
-	for _, p := range pragmas {
+	s.conn.SetBusyTimeout(0) // patiently waits
+	if err := extend(s.conn); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	// The last one is the first look at the file, which finds what a crash left behind.
+	for _, p := range append(pragmas, "main.schema_version") {
 		if err := s.patiently(ctx, "PRAGMA "+p, wait); err != nil {
-			_ = s.close()
-			return nil, s.unopened(err)
+			return nil, errors.Join(s.unopened(err), s.close())
 		}
 	}
 	return s, nil
@@ -116,42 +119,181 @@ func open(ctx context.Context, path, mode string, wait time.Duration, pragmas ..
 func (s *session) unopened(err error) error {
 	e := connector.Fail("sqlite.open", err, "open %s", s.path)
 	switch primary(err) {
-	case codeBusy:
+	case sqlite.ResultBusy:
 		e.Code, e.Fix = "sqlite.busy", "wait for the writer that holds it, and run again"
-	case codeReadOnly:
+	case sqlite.ResultReadOnly:
 		e.Code, e.Fix = "sqlite.journal", "a writer ended in the middle of a transaction, which has to be rolled back: open the file once for writing, for example with the sqlite3 shell, and read a table"
-	case codeNotADB:
+	case sqlite.ResultNotADB:
 		e.Fix = "the file is not a SQLite database"
-	case codeCantOpen:
+	case sqlite.ResultCantOpen:
 		e.Fix = "look at the path and its permissions; a database with a write-ahead log needs a folder in which files may be made"
 	}
 	return e
 }
 
-func (s *session) close() error { return errors.Join(s.conn.Close(), s.db.Close()) }
+func (s *session) close() (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for stmt := range s.open {
+		_ = stmt.Finalize() // it tells again of the error that was told already
+	}
+	s.open = nil
+	return s.conn.Close()
+}
+
+// use lends the connection. What runs on it ends when ctx does, with its cause.
+func (s *session) use(ctx context.Context, f func(*sqlite.Conn) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if done := ctx.Done(); done != nil {
+		s.conn.SetInterrupt(done)
+		defer s.conn.SetInterrupt(nil)
+	}
+	err := f(s.conn)
+	if primary(err) == sqlite.ResultInterrupt && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// prepare makes a statement, within use.
+func (s *session) prepare(statement string) (*sqlite.Stmt, error) {
+	stmt, rest, err := s.conn.PrepareTransient(statement)
+	if err != nil {
+		return nil, err
+	}
+	if tail := statement[len(statement)-rest:]; strings.Trim(tail, "; \t\r\n") != "" {
+		return nil, errors.Join(fmt.Errorf("only one statement is run, and after it comes %.40q", strings.TrimSpace(tail)), stmt.Finalize())
+	}
+	s.open[stmt] = true
+	return stmt, nil
+}
+
+// finalize takes a statement away, within use.
+func (s *session) finalize(stmt *sqlite.Stmt) error {
+	delete(s.open, stmt)
+	return stmt.Finalize()
+}
 
 // Exec runs one statement and gives the number of rows it changed.
-func (s *session) Exec(ctx context.Context, statement string, args ...any) (int64, error) {
-	result, err := s.conn.ExecContext(ctx, statement, args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+func (s *session) Exec(ctx context.Context, statement string, args ...any) (n int64, err error) {
+	err = s.each(ctx, statement, args, func(conn *sqlite.Conn, _ *sqlite.Stmt) error { return nil }, &n)
+	return n, err
 }
 
 // Query runs one statement and visits its rows.
 func (s *session) Query(ctx context.Context, statement string, args []any, row func(scan func(dest ...any) error) error) error {
-	rows, err := s.conn.QueryContext(ctx, statement, args...)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }() // Err tells
-	for rows.Next() {
-		if err := row(rows.Scan); err != nil {
+	return s.each(ctx, statement, args, func(_ *sqlite.Conn, stmt *sqlite.Stmt) error {
+		return row(func(dest ...any) error { return scan(stmt, dest) })
+	}, nil)
+}
+
+func (s *session) each(ctx context.Context, statement string, args []any, row func(*sqlite.Conn, *sqlite.Stmt) error, changed *int64) error {
+	return s.use(ctx, func(conn *sqlite.Conn) (err error) {
+		stmt, err := s.prepare(statement)
+		if err != nil {
 			return err
 		}
+		defer func() {
+			// After an error it tells the same error once more.
+			if ferr := s.finalize(stmt); err == nil {
+				err = ferr
+			}
+		}()
+		if err := bindAll(stmt, args); err != nil {
+			return err
+		}
+		for {
+			more, err := stmt.Step()
+			if err != nil || !more {
+				if changed != nil {
+					*changed = int64(conn.Changes())
+				}
+				return err
+			}
+			if err := row(conn, stmt); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+func bindAll(stmt *sqlite.Stmt, args []any) error {
+	if n := stmt.BindParamCount(); n != len(args) {
+		return fmt.Errorf("the statement has %d parameters, and there are %d values", n, len(args))
 	}
-	return rows.Err()
+	for i, arg := range args {
+		at := i + 1
+		switch v := arg.(type) {
+		case nil:
+			stmt.BindNull(at)
+		case string:
+			stmt.BindText(at, v)
+		case []byte:
+			stmt.BindBytes(at, v)
+		case int64:
+			stmt.BindInt64(at, v)
+		case int:
+			stmt.BindInt64(at, int64(v))
+		case bool:
+			stmt.BindBool(at, v)
+		case float64:
+			stmt.BindFloat(at, v)
+		default:
+			return fmt.Errorf("parameter %d: SQLite keeps no %T", at, arg)
+		}
+	}
+	return nil
+}
+
+// scan reads the columns of a row. A number is a text where a text is asked for, and
+// NULL is a nil pointer; whatever else is not of the kind is an error.
+func scan(stmt *sqlite.Stmt, dest []any) error {
+	if n := stmt.ColumnCount(); n != len(dest) {
+		return fmt.Errorf("the row has %d columns, and %d are asked for", n, len(dest))
+	}
+	for i, d := range dest {
+		class := stmt.ColumnType(i)
+		null, number := class == sqlite.TypeNull, class == sqlite.TypeInteger || class == sqlite.TypeFloat
+		fits := !null
+		switch d := d.(type) {
+		case *string:
+			*d = stmt.ColumnText(i)
+		case **string:
+			fits = true
+			if *d = nil; !null {
+				text := stmt.ColumnText(i)
+				*d = &text
+			}
+		case **int64:
+			fits = null || class == sqlite.TypeInteger
+			if *d = nil; !null {
+				n := stmt.ColumnInt64(i)
+				*d = &n
+			}
+		case *int64:
+			*d, fits = stmt.ColumnInt64(i), class == sqlite.TypeInteger
+		case *int:
+			*d, fits = stmt.ColumnInt(i), class == sqlite.TypeInteger
+		case *bool:
+			*d, fits = stmt.ColumnBool(i), class == sqlite.TypeInteger
+		case **float64:
+			fits = null || number
+			if *d = nil; number {
+				f := stmt.ColumnFloat(i)
+				*d = &f
+			}
+		default:
+			fits = false
+		}
+		if !fits {
+			return fmt.Errorf("column %d (%s) is %s and no %T", i+1, stmt.ColumnName(i), className[class], d)
+		}
+	}
+	return nil
 }
 
 // one reads one value; it stays as it is when there is no row.
@@ -165,7 +307,7 @@ func patiently(ctx context.Context, wait time.Duration, do func() error) error {
 	deadline := time.Now().Add(wait)
 	for {
 		err := do()
-		if primary(err) != codeBusy || time.Now().After(deadline) {
+		if primary(err) != sqlite.ResultBusy || time.Now().After(deadline) {
 			return err
 		}
 		select {
@@ -179,7 +321,7 @@ func patiently(ctx context.Context, wait time.Duration, do func() error) error {
 // patiently runs a statement that may find the file busy.
 func (s *session) patiently(ctx context.Context, statement string, wait time.Duration) error {
 	return patiently(ctx, wait, func() error {
-		_, err := s.conn.ExecContext(ctx, statement)
+		_, err := s.Exec(ctx, statement)
 		return err
 	})
 }
@@ -193,46 +335,50 @@ const (
 // collationOf names the collation in which texts of the kind have its order.
 func collationOf(k logical.Kind) string { return "dpone_" + k.String() }
 
-// newDriver gives a driver with functions and collations of its own.
-func newDriver() (*sqlite.Driver, error) {
-	d := &sqlite.Driver{}
-	err := d.RegisterDeterministicScalarFunction(negativeFunction, 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
-		if v, ok := args[0].(float64); ok && math.Signbit(v) {
-			return int64(1), nil
-		}
-		return int64(0), nil
+// extend gives a connection functions and collations of its own.
+func extend(conn *sqlite.Conn) error {
+	err := conn.CreateFunction(negativeFunction, &sqlite.FunctionImpl{
+		NArgs: 1, Deterministic: true, AllowIndirect: true,
+		Scalar: func(_ sqlite.Context, args []sqlite.Value) (sqlite.Value, error) {
+			if args[0].Type() == sqlite.TypeFloat && math.Signbit(args[0].Float()) {
+				return sqlite.IntegerValue(1), nil
+			}
+			return sqlite.IntegerValue(0), nil
+		},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	err = d.RegisterDeterministicScalarFunction(textFunction, 2, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
-		if args[0] == nil {
-			return nil, nil
-		}
-		name, _ := args[1].(string)
-		t, err := logical.Parse(name)
-		if err != nil {
-			return nil, err
-		}
-		value, err := decode(nil, t, args[0])
-		if err != nil {
-			return nil, err
-		}
-		text, err := logical.AppendText(nil, t, value)
-		return string(text), err
+	err = conn.CreateFunction(textFunction, &sqlite.FunctionImpl{
+		NArgs: 2, Deterministic: true, AllowIndirect: true,
+		Scalar: func(_ sqlite.Context, args []sqlite.Value) (sqlite.Value, error) {
+			if args[0].Type() == sqlite.TypeNull {
+				return sqlite.Value{}, nil
+			}
+			t, err := logical.Parse(args[1].Text())
+			if err != nil {
+				return sqlite.Value{}, err
+			}
+			canonical, err := decode(nil, t, argument(args[0]))
+			if err != nil {
+				return sqlite.Value{}, err
+			}
+			text, err := logical.AppendText(nil, t, canonical)
+			return sqlite.TextValue(string(text)), err
+		},
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for k := logical.Bool; k < logical.Native; k++ {
 		if natural(k) {
 			continue
 		}
-		if err := d.RegisterCollationUtf8(collationOf(k), collate(k)); err != nil {
-			return nil, err
+		if err := conn.SetCollation(collationOf(k), collate(k)); err != nil {
+			return err
 		}
 	}
-	return d, nil
+	return nil
 }
 
 // natural says whether SQLite's own operators give the kind's order.

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"zombiezen.com/go/sqlite"
 
 	"github.com/dpone/dpone/engine/batch"
 	"github.com/dpone/dpone/engine/connector"
@@ -50,7 +51,7 @@ func OpenSink(ctx context.Context, m *manifest.Manifest, env connector.Env) (*Si
 		return nil, fmt.Errorf("sink.path: %w", err)
 	}
 	if there {
-		if err := s.connect(ctx, "rw"); err != nil {
+		if err := s.connect(ctx, readWrite); err != nil {
 			return nil, err
 		}
 	}
@@ -62,7 +63,7 @@ func (s *Sink) connect(ctx context.Context, mode string) error {
 		return nil
 	}
 	// A commit is durable when it returns: with synchronous FULL the file is flushed first.
-	opened, err := open(ctx, s.path, mode, s.wait(), "busy_timeout = 0", "foreign_keys = on", "synchronous = full", "cache_size = -16384", "temp.cache_size = -16384")
+	opened, err := open(ctx, s.path, mode, s.wait(), "foreign_keys = on", "synchronous = full", smallCache)
 	if err != nil {
 		return fmt.Errorf("sink: %w", err)
 	}
@@ -91,7 +92,7 @@ func (s *Sink) Describe(ctx context.Context) (*connector.Relation, error) {
 		}
 		return err
 	})
-	if primary(err) == codeBusy {
+	if primary(err) == sqlite.ResultBusy {
 		return nil, s.busy(err, "another writer has held the file")
 	}
 	if err != nil || t == nil {
@@ -121,7 +122,7 @@ func (s *Sink) Receipt(ctx context.Context, pipeline, window string) (receipt *c
 		return nil, err
 	}
 	// Not read-only: what a crash left behind may have to be rolled back first.
-	own, err := open(ctx, s.path, "rw", s.wait(), fmt.Sprintf("busy_timeout = %d", s.wait().Milliseconds()))
+	own, err := open(ctx, s.path, readWrite, s.wait(), fmt.Sprintf("busy_timeout = %d", s.wait().Milliseconds()))
 	if err != nil {
 		return nil, err
 	}
@@ -176,14 +177,14 @@ func (s *Sink) sameFile(ctx context.Context) error {
 
 // Begin takes the file's one writer lock and opens a transaction.
 func (s *Sink) Begin(ctx context.Context, load connector.Load) (connector.Tx, error) {
-	if err := s.connect(ctx, "rwc"); err != nil {
+	if err := s.connect(ctx, orCreate); err != nil {
 		return nil, err
 	}
 	if err := s.sameFile(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.patiently(ctx, "BEGIN IMMEDIATE", s.wait()); err != nil {
-		if primary(err) == codeBusy {
+		if primary(err) == sqlite.ResultBusy {
 			return nil, s.busy(err, "another writer has held the file")
 		}
 		return nil, connector.Fail("target.begin", err, "open a transaction on %s", s.path)
@@ -216,6 +217,7 @@ type tx struct {
 	// expected are the declared types that a change was to give, until that was verified.
 	expected []string
 	mid      bool // the point in the middle of the copy was reached
+	attached bool // the source is, to relay its rows
 }
 
 // targetTable is the target as the transaction sees it.
@@ -268,11 +270,13 @@ func (t *tx) Describe(ctx context.Context) (*connector.Relation, error) {
 	}
 	t.table, t.name = &targetTable{table: found}, found.name
 	t.target = t.Target()
-	var text sql.NullString
+	var text *string
 	if err := t.one(ctx, &text, "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?", found.name); err != nil {
 		return nil, connector.Fail("sqlite.read", err, "read the definition of %s", found.Name)
 	}
-	t.table.sql = text.String
+	if text != nil {
+		t.table.sql = *text
+	}
 	return &found.Relation, t.verify()
 }
 
@@ -364,7 +368,7 @@ func (t *tx) Commit(ctx context.Context) (connector.Committed, error) {
 // uncommitted says what became of a transaction whose COMMIT failed. One that can
 // still be rolled back was not committed; otherwise the file tells, by its receipt.
 func (t *tx) uncommitted(ctx context.Context, err error) error {
-	if primary(err) == codeBusy {
+	if primary(err) == sqlite.ResultBusy {
 		return t.sink.busy(err, "readers have kept the load from committing")
 	}
 	if _, rerr := t.Exec(context.WithoutCancel(ctx), "ROLLBACK"); rerr == nil {
@@ -381,18 +385,25 @@ func (t *tx) drop(ctx context.Context) {
 		}
 	}
 	t.stages = nil
+	if t.attached {
+		if _, err := t.Exec(ctx, "DETACH "+attached); err != nil && t.sink.env.Warn != nil {
+			t.sink.env.Warn("detach the source: " + err.Error())
+		}
+		t.attached = false
+	}
 }
+
+// ended says that SQLite has rolled the transaction back by itself.
+func (t *tx) ended() bool { return t.conn.AutocommitEnabled() }
 
 // Rollback undoes everything. SQLite may have done so by itself.
 func (t *tx) Rollback(ctx context.Context) error {
-	_, err := t.Exec(ctx, "ROLLBACK")
-	if _, werr := t.Exec(ctx, "PRAGMA writable_schema = OFF"); werr != nil {
-		return errors.Join(err, werr)
+	var err error
+	if !t.ended() {
+		_, err = t.Exec(ctx, "ROLLBACK")
 	}
-	if err != nil && strings.Contains(err.Error(), "no transaction is active") {
-		return nil
-	}
-	return err
+	_, werr := t.Exec(ctx, "PRAGMA writable_schema = OFF")
+	return errors.Join(err, werr)
 }
 
 // Digest digests a table in this process.
@@ -410,11 +421,7 @@ func (t *tx) Digest(ctx context.Context, from string, spec digest.Spec) (d diges
 		d.Rows = uint64(n) //nolint:gosec // a count
 		return d, nil
 	}
-	parts := make([]string, len(spec.Columns))
-	for i, c := range spec.Columns {
-		parts[i] = plain(c.Name)
-	}
-	cur := cursor{conn: t.conn, columns: spec.Columns, sql: "SELECT " + strings.Join(parts, ", ") + " FROM " + from}
+	cur := cursor{session: t.session, columns: spec.Columns, sql: "SELECT " + quoteAll(spec.Columns.Names()) + " FROM " + from}
 	defer func() { err = errors.Join(err, cur.close()) }()
 	for b := batch.New(spec.Columns); ; {
 		b.Reset()

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"zombiezen.com/go/sqlite"
+
 	"github.com/dpone/dpone/engine/batch"
 	"github.com/dpone/dpone/engine/connector"
 	"github.com/dpone/dpone/engine/file/order"
@@ -56,8 +58,7 @@ func OpenSource(ctx context.Context, m *manifest.Manifest, env connector.Env) (*
 	if s.query, err = statement(s.options.Query, env.Dir); err != nil {
 		return nil, err
 	}
-	s.session, err = open(ctx, path, "ro", snapshotWait, "busy_timeout = 0", "query_only = on", "cache_size = -16384")
-	if err != nil {
+	if s.session, err = open(ctx, path, readOnly, snapshotWait, "query_only = on", smallCache); err != nil {
 		return nil, fmt.Errorf("source: %w", err)
 	}
 	return s, nil
@@ -131,7 +132,7 @@ func (s *Source) Snapshot(ctx context.Context) (connector.Snapshot, error) {
 	}
 	snap := &snapshot{source: s}
 	err := s.patiently(ctx, "SELECT count(*) FROM sqlite_schema", snapshotWait) // the first read fixes the state
-	if primary(err) == codeBusy {
+	if primary(err) == sqlite.ResultBusy {
 		err = &connector.Error{Code: "source.busy", Msg: s.path + " is locked by a writer", Fix: "wait for it and run again", Err: err}
 	} else if err != nil {
 		err = connector.Fail("source.snapshot", err, "open a snapshot of the source")
@@ -212,7 +213,7 @@ func (s *snapshot) Read(_ context.Context, r connector.Request) (connector.Reade
 		if s.table.column(w.Name) == nil {
 			return nil, &connector.Error{Code: "column.missing", Msg: fmt.Sprintf("%s has no column %q", s.table.Name, w.Name)}
 		}
-		parts[i] = plain(w.Name)
+		parts[i] = quote(w.Name)
 	}
 	if s.table.rowID != "" {
 		parts = append(parts, s.table.rowID)
@@ -221,12 +222,12 @@ func (s *snapshot) Read(_ context.Context, r connector.Request) (connector.Reade
 	if err != nil {
 		return nil, err
 	}
-	rd := &reader{snapshot: s, rows: s.source.options.BatchRows}
+	rd := &reader{snapshot: s, rows: s.source.options.BatchRows, whole: where == "" && s.source.query == ""}
 	if rd.rows <= 0 {
 		rd.rows = batchRows
 	}
 	rd.cursor = cursor{
-		conn: s.source.conn, columns: r.Columns, hasID: s.table.rowID != "",
+		session: s.source.session, columns: r.Columns, hasID: s.table.rowID != "",
 		sql: "SELECT " + strings.Join(parts, ", ") + " FROM " + s.from() + where,
 	}
 	if s.quarantine != nil {
@@ -238,10 +239,6 @@ func (s *snapshot) Read(_ context.Context, r connector.Request) (connector.Reade
 	return rd, nil
 }
 
-// plain reads a column as it is kept. Without the sign the driver would make times
-// of texts by the column's declared type.
-func plain(name string) string { return "+" + quote(name) }
-
 // Bounds gives the least and the greatest value. A value that does not fit the type is an error.
 func (s *snapshot) Bounds(ctx context.Context, c batch.Column) (least, greatest []byte, err error) {
 	q := quote(c.Name)
@@ -249,7 +246,7 @@ func (s *snapshot) Bounds(ctx context.Context, c batch.Column) (least, greatest 
 	if err != nil {
 		return nil, nil, err
 	}
-	sql := "SELECT " + plain(c.Name) + " FROM " + s.from() + where
+	sql := "SELECT " + quote(c.Name) + " FROM " + s.from() + where
 	switch c.Type.Kind {
 	case logical.Int16, logical.Int32, logical.Int64, logical.Text, logical.Bytes:
 		// SQLite orders numbers before texts before blobs, so that what is of another kind is one of the two.
@@ -277,7 +274,7 @@ func (s *snapshot) Bounds(ctx context.Context, c batch.Column) (least, greatest 
 
 // each visits the values of a statement with one column.
 func (s *snapshot) each(ctx context.Context, sql string, c batch.Column, f func([]byte) error) (err error) {
-	cur := cursor{conn: s.source.conn, sql: sql, columns: batch.Schema{c}}
+	cur := cursor{session: s.source.session, sql: sql, columns: batch.Schema{c}}
 	if s.quarantine != nil {
 		cur.bad = func(*badValue) error { return nil } // the read that takes the row puts it aside
 	}
@@ -308,7 +305,7 @@ func (s *snapshot) Values(ctx context.Context, c batch.Column, limit int) ([][]b
 	seen := map[string]bool{}
 	null := false
 	var values [][]byte
-	err = s.each(ctx, "SELECT DISTINCT "+plain(c.Name)+" COLLATE BINARY FROM "+s.from()+where, c, func(v []byte) error {
+	err = s.each(ctx, "SELECT DISTINCT "+quote(c.Name)+" COLLATE BINARY FROM "+s.from()+where, c, func(v []byte) error {
 		switch {
 		case v == nil:
 			null = true
@@ -337,6 +334,8 @@ type reader struct {
 	snapshot *snapshot
 	rows     int
 	stats    connector.ReadStats
+	whole    bool // all rows of a table are wanted
+	begun    bool // the first row was read
 }
 
 // Next fills the batch with the next rows.
@@ -352,13 +351,21 @@ func (r *reader) Next(ctx context.Context, b *batch.Batch) error {
 	case err != nil:
 		return connector.Fail("source.read", err, "read %s", r.snapshot.table.Name)
 	}
-	first := r.stats.Rows == 0
+	first := !r.begun
+	r.begun = true
 	r.stats.Rows += int64(b.Rows())
 	r.stats.Bytes += int64(b.Size())
 	if first {
 		return r.snapshot.source.env.Reach(ctx, connector.AfterExtract)
 	}
 	return nil
+}
+
+// restart lets the next batch be the first one again.
+func (r *reader) restart() error {
+	err := r.close()
+	r.at, r.ended, r.stats = 0, false, connector.ReadStats{}
+	return err
 }
 
 // Stats is what was read.

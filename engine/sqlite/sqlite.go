@@ -1,5 +1,7 @@
 // Package sqlite is the connector for SQLite 3 database files, as source and as
-// sink. It needs no server: the library is compiled in (modernc.org/sqlite).
+// sink. It needs no server: the library is compiled in (modernc.org/sqlite), and
+// used through zombiezen.com/go/sqlite, whose connections are without locks of their
+// own and whose values are without an interface for each.
 //
 // SQLite types values, not columns. The declared type of a column tells its
 // logical type, and a value that does not fit is an error that names row and
@@ -40,7 +42,7 @@ func Connector() connector.Connector {
 		Doc:    "SQLite 3 database files; needs no server.",
 		Source: &connector.SourceCapabilities{Modes: modes(), Types: readRules()},
 		Sink: &connector.SinkCapabilities{
-			Modes: modes(), Gates: sqlsink.Gates(), Commit: "transaction", Bulk: "prepared INSERT", Types: writeRules(),
+			Modes: modes(), Gates: sqlsink.Gates(), Commit: "transaction", Bulk: "prepared INSERT; whole records from a table with the same columns in full_refresh", Types: writeRules(),
 		},
 		OpenSource: func(ctx context.Context, m *manifest.Manifest, env connector.Env) (connector.Source, error) {
 			return OpenSource(ctx, m, env)

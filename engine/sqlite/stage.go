@@ -3,12 +3,13 @@ package sqlite
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql/driver"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
+
+	"zombiezen.com/go/sqlite"
 
 	"github.com/dpone/dpone/engine/batch"
 	"github.com/dpone/dpone/engine/connector"
@@ -55,6 +56,11 @@ func (t *tx) OpenStage(ctx context.Context, name string, columns batch.Schema, k
 			return nil, connector.Fail("stage.create", err, "make the staging table")
 		}
 	}
+	for _, schema := range []string{"main.", "temp."} {
+		if _, err := t.Exec(ctx, "PRAGMA "+schema+largeCache); err != nil {
+			return nil, connector.Fail("stage.create", err, "open the way into %s", name)
+		}
+	}
 	s.sql = "INSERT INTO " + name + " (" + names + ") VALUES (" + marks + ")"
 	return s, nil
 }
@@ -73,26 +79,21 @@ type stage struct {
 	kind    connector.StageKind
 	hash    bool
 	sql     string
-	stmt    driver.StmtExecContext
-	args    []driver.NamedValue
+	stmt    *sqlite.Stmt
 	scratch []byte
 	stats   connector.WriteStats
 }
 
 // Write adds the rows of a batch.
 func (s *stage) Write(ctx context.Context, b *batch.Batch) error {
-	// Below database/sql a value is not converted once more.
-	err := s.tx.conn.Raw(func(raw any) error {
-		if err := s.open(ctx, raw); err != nil {
-			return err
-		}
-		// A context that can end would cost a goroutine for every row.
-		calm := context.WithoutCancel(ctx)
-		for row := range b.Rows() {
-			if row%1024 == 0 && ctx.Err() != nil {
-				return context.Cause(ctx)
+	err := s.tx.use(ctx, func(*sqlite.Conn) (err error) {
+		if s.stmt == nil {
+			if s.stmt, err = s.tx.prepare(s.sql); err != nil {
+				return err
 			}
-			if err := s.row(calm, b, row); err != nil {
+		}
+		for row := range b.Rows() {
+			if err := s.row(b, row); err != nil {
 				return err
 			}
 		}
@@ -106,6 +107,11 @@ func (s *stage) Write(ctx context.Context, b *batch.Batch) error {
 		return connector.Fail("stage.write", err, "write to %s", s.tx.target)
 	}
 	s.stats.Bytes += int64(b.Size())
+	return s.reached(ctx)
+}
+
+// reached is called when some rows are there, and more may come.
+func (s *stage) reached(ctx context.Context) error {
 	if s.kind == connector.StageKeys || s.tx.mid {
 		return nil
 	}
@@ -113,51 +119,29 @@ func (s *stage) Write(ctx context.Context, b *batch.Batch) error {
 	return s.tx.sink.env.Reach(ctx, connector.MidCopy)
 }
 
-func (s *stage) open(ctx context.Context, raw any) error {
-	if s.stmt != nil {
-		return nil
-	}
-	preparer, ok := raw.(driver.ConnPrepareContext)
-	if !ok {
-		return errors.New("sqlite: the driver cannot prepare statements")
-	}
-	stmt, err := preparer.PrepareContext(ctx, s.sql)
-	if err != nil {
-		return err
-	}
-	if s.stmt, ok = stmt.(driver.StmtExecContext); !ok {
-		return errors.Join(errors.New("sqlite: the driver cannot run prepared statements"), stmt.Close())
-	}
-	s.args = make([]driver.NamedValue, len(s.columns), len(s.columns)+1)
-	if s.hash {
-		s.args = s.args[:len(s.columns)+1]
-	}
-	for i := range s.args {
-		s.args[i].Ordinal = i + 1
-	}
-	return nil
-}
-
-func (s *stage) row(ctx context.Context, b *batch.Batch, row int) error {
+func (s *stage) row(b *batch.Batch, row int) error {
 	for i := range s.columns {
 		v := b.Columns[i].Value(row)
 		if v == nil {
 			if s.into[i].notNull {
 				return s.refuse(i, errors.New("NULL, and the target's column takes none"))
 			}
-			s.args[i].Value = nil
+			s.stmt.BindNull(i + 1)
 			continue
 		}
 		kept, err := encode(s.columns[i].Type, s.into[i].affinity, v)
 		if err != nil {
 			return s.refuse(i, err)
 		}
-		s.args[i].Value = kept
+		kept.bind(s.stmt, i+1)
 	}
 	if s.hash {
-		s.args[len(s.columns)].Value = s.rowHash(b, row)
+		s.stmt.BindText(len(s.columns)+1, s.rowHash(b, row))
 	}
-	if _, err := s.stmt.ExecContext(ctx, s.args); err != nil {
+	if _, err := s.stmt.Step(); err != nil {
+		return fmt.Errorf("row %d: %w", s.stats.Rows+1, err)
+	}
+	if err := s.stmt.Reset(); err != nil {
 		return fmt.Errorf("row %d: %w", s.stats.Rows+1, err)
 	}
 	s.stats.Rows++
@@ -188,15 +172,11 @@ func (s *stage) rowHash(b *batch.Batch, row int) string {
 }
 
 // Close ends the writing.
-func (s *stage) Close(context.Context) (connector.WriteStats, error) {
+func (s *stage) Close(ctx context.Context) (connector.WriteStats, error) {
 	if s.stmt == nil {
 		return s.stats, nil
 	}
-	closer, ok := s.stmt.(driver.Stmt)
-	if !ok {
-		return s.stats, nil
-	}
-	err := s.tx.conn.Raw(func(any) error { return closer.Close() })
+	stmt := s.stmt
 	s.stmt = nil
-	return s.stats, err
+	return s.stats, s.tx.use(context.WithoutCancel(ctx), func(*sqlite.Conn) error { return s.tx.finalize(stmt) })
 }

@@ -1,116 +1,169 @@
 package sqlite
 
 import (
-	"database/sql/driver"
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
+	"unsafe"
+
+	"zombiezen.com/go/sqlite"
 
 	"github.com/dpone/dpone/engine/logical"
 )
 
-// storage names the class in which SQLite keeps a value.
-func storage(v driver.Value) string {
-	switch v.(type) {
-	case nil:
-		return "NULL"
-	case int64:
-		return "an integer"
-	case float64:
-		return "a real number"
-	case string:
-		return "a text"
-	case []byte:
-		return "a blob"
-	}
-	return fmt.Sprintf("a %T", v)
+// datum is what SQLite keeps of a value; the zero value is none that it keeps.
+type datum struct {
+	class sqlite.ColumnType
+	n     int64   // of an integer
+	f     float64 // of a real number
+	bytes []byte  // of a text or a blob
 }
 
-func unfit(t logical.Type, v driver.Value) error {
-	shown := ""
-	switch x := v.(type) {
-	case int64, float64:
-		shown = fmt.Sprintf(" %v", x)
-	case string:
-		shown = " " + strconv.Quote(x[:min(len(x), 64)])
+var (
+	null  = datum{class: sqlite.TypeNull}
+	notAN = text([]byte("NaN")) // a bound NaN becomes NULL
+)
+
+func integer(n int64) datum { return datum{class: sqlite.TypeInteger, n: n} }
+func real(f float64) datum  { return datum{class: sqlite.TypeFloat, f: f} }
+func text(b []byte) datum   { return datum{class: sqlite.TypeText, bytes: b} }
+func blob(b []byte) datum   { return datum{class: sqlite.TypeBlob, bytes: b} }
+
+// read gives a value of the row at which the statement is. Its bytes are valid
+// until the buffer is used again; the buffer is returned, for it may have grown.
+func read(stmt *sqlite.Stmt, i int, buffer []byte) (datum, []byte) {
+	v := datum{class: stmt.ColumnType(i)}
+	switch v.class {
+	case sqlite.TypeInteger:
+		v.n = stmt.ColumnInt64(i)
+	case sqlite.TypeFloat:
+		v.f = stmt.ColumnFloat(i)
+	case sqlite.TypeText, sqlite.TypeBlob:
+		n := stmt.ColumnLen(i)
+		buffer = slices.Grow(buffer[:0], n)[:n]
+		v.bytes = buffer[:stmt.ColumnBytes(i, buffer)]
 	}
-	return fmt.Errorf("%s%s is no %s", storage(v), shown, t)
+	return v, buffer
+}
+
+// argument is the value of a function's argument.
+func argument(a sqlite.Value) datum {
+	switch a.Type() {
+	case sqlite.TypeInteger:
+		return integer(a.Int64())
+	case sqlite.TypeFloat:
+		return real(a.Float())
+	case sqlite.TypeText:
+		return text([]byte(a.Text()))
+	case sqlite.TypeBlob:
+		return blob(a.Blob())
+	}
+	return null
+}
+
+// bind gives a parameter its value.
+func (v datum) bind(stmt *sqlite.Stmt, param int) {
+	switch v.class {
+	case sqlite.TypeInteger:
+		stmt.BindInt64(param, v.n)
+	case sqlite.TypeFloat:
+		stmt.BindFloat(param, v.f)
+	case sqlite.TypeText:
+		stmt.BindText(param, unsafe.String(unsafe.SliceData(v.bytes), len(v.bytes))) // which is copied
+	case sqlite.TypeBlob:
+		stmt.BindBytes(param, v.bytes)
+	default:
+		stmt.BindNull(param)
+	}
+}
+
+// className names the class in which SQLite keeps a value.
+var className = map[sqlite.ColumnType]string{
+	sqlite.TypeNull: "NULL", sqlite.TypeInteger: "an integer", sqlite.TypeFloat: "a real number", sqlite.TypeText: "a text", sqlite.TypeBlob: "a blob",
+}
+
+func unfit(t logical.Type, v datum) error {
+	shown := ""
+	switch v.class {
+	case sqlite.TypeInteger:
+		shown = fmt.Sprintf(" %v", v.n)
+	case sqlite.TypeFloat:
+		shown = fmt.Sprintf(" %v", v.f)
+	case sqlite.TypeText:
+		shown = " " + strconv.Quote(string(v.bytes[:min(len(v.bytes), 64)]))
+	}
+	return fmt.Errorf("%s%s is no %s", className[v.class], shown, t)
 }
 
 // decode adds the canonical bytes of a value that SQLite keeps in a column of the
 // type. What is no value of the type is an error; nothing is rounded or cut.
-func decode(dst []byte, t logical.Type, v driver.Value) ([]byte, error) {
+func decode(dst []byte, t logical.Type, v datum) ([]byte, error) {
 	switch t.Kind {
 	case logical.Bool:
-		if n, ok := v.(int64); ok && (n == 0 || n == 1) {
-			return logical.AppendBool(dst, n == 1), nil
+		if v.class == sqlite.TypeInteger && (v.n == 0 || v.n == 1) {
+			return logical.AppendBool(dst, v.n == 1), nil
 		}
 	case logical.Int16:
-		if n, ok := v.(int64); ok && n >= math.MinInt16 && n <= math.MaxInt16 {
-			return logical.AppendInt16(dst, int16(n)), nil
+		if v.class == sqlite.TypeInteger && v.n >= math.MinInt16 && v.n <= math.MaxInt16 {
+			return logical.AppendInt16(dst, int16(v.n)), nil
 		}
 	case logical.Int32:
-		if n, ok := v.(int64); ok && n >= math.MinInt32 && n <= math.MaxInt32 {
-			return logical.AppendInt32(dst, int32(n)), nil
+		if v.class == sqlite.TypeInteger && v.n >= math.MinInt32 && v.n <= math.MaxInt32 {
+			return logical.AppendInt32(dst, int32(v.n)), nil
 		}
 	case logical.Int64:
-		if n, ok := v.(int64); ok {
-			return logical.AppendInt64(dst, n), nil
+		if v.class == sqlite.TypeInteger {
+			return logical.AppendInt64(dst, v.n), nil
 		}
 	case logical.Float32, logical.Float64:
 		return decodeFloat(dst, t, v)
 	case logical.Numeric:
 		return decodeNumeric(dst, t, v)
 	case logical.Text:
-		if s, ok := v.(string); ok {
-			return decodeText(dst, t, s)
+		if v.class == sqlite.TypeText {
+			return decodeText(dst, t, v.bytes)
 		}
 	case logical.Bytes:
-		if b, ok := v.([]byte); ok {
-			return append(dst, b...), nil
+		if v.class == sqlite.TypeBlob {
+			return append(dst, v.bytes...), nil
 		}
 	case logical.UUID:
-		if b, ok := v.([]byte); ok && len(b) == 16 {
-			return append(dst, b...), nil
+		if v.class == sqlite.TypeBlob && len(v.bytes) == 16 {
+			return append(dst, v.bytes...), nil
 		}
 		fallthrough
 	default:
-		if s, ok := v.(string); ok {
-			return logical.ParseText(dst, t, []byte(s))
+		if v.class == sqlite.TypeText {
+			return logical.ParseText(dst, t, v.bytes)
 		}
 	}
 	return dst, unfit(t, v)
 }
 
-func decodeText(dst []byte, t logical.Type, s string) ([]byte, error) {
+func decodeText(dst []byte, t logical.Type, s []byte) ([]byte, error) {
 	switch {
-	case !utf8.ValidString(s):
+	case !utf8.Valid(s):
 		return dst, errors.New("the text is not UTF-8")
-	case strings.IndexByte(s, 0) >= 0:
+	case bytes.IndexByte(s, 0) >= 0:
 		return dst, errors.New("the text has a NUL character")
-	case t.Length > 0 && len(s) > t.Length && utf8.RuneCountInString(s) > t.Length:
-		return dst, fmt.Errorf("the text has %d characters and %s has at most %d", utf8.RuneCountInString(s), t, t.Length)
+	case t.Length > 0 && len(s) > t.Length && utf8.RuneCount(s) > t.Length:
+		return dst, fmt.Errorf("the text has %d characters and %s has at most %d", utf8.RuneCount(s), t, t.Length)
 	}
 	return append(dst, s...), nil
 }
 
-func decodeFloat(dst []byte, t logical.Type, v driver.Value) ([]byte, error) {
+func decodeFloat(dst []byte, t logical.Type, v datum) ([]byte, error) {
 	var f float64
-	switch x := v.(type) {
-	case float64:
-		f = x
-	case int64:
-		f = float64(x)
-		if x > 1<<53 || x < -1<<53 {
-			return dst, unfit(t, v)
-		}
-	case string:
-		if x != "NaN" {
-			return dst, unfit(t, v)
-		}
+	switch {
+	case v.class == sqlite.TypeFloat:
+		f = v.f
+	case v.class == sqlite.TypeInteger && v.n <= 1<<53 && v.n >= -1<<53:
+		f = float64(v.n)
+	case v.class == sqlite.TypeText && string(v.bytes) == "NaN":
 		f = math.NaN()
 	default:
 		return dst, unfit(t, v)
@@ -127,16 +180,16 @@ func decodeFloat(dst []byte, t logical.Type, v driver.Value) ([]byte, error) {
 // certainDigits is the number of decimal digits that survive a double (DBL_DIG).
 const certainDigits = 15
 
-func decodeNumeric(dst []byte, t logical.Type, v driver.Value) ([]byte, error) {
-	switch x := v.(type) {
-	case int64:
-		return logical.ParseText(dst, t, strconv.AppendInt(nil, x, 10))
-	case string:
-		return logical.ParseText(dst, t, []byte(x))
-	case float64:
-		text, ok := decimal(x)
+func decodeNumeric(dst []byte, t logical.Type, v datum) ([]byte, error) {
+	switch v.class {
+	case sqlite.TypeInteger:
+		return logical.ParseText(dst, t, strconv.AppendInt(nil, v.n, 10))
+	case sqlite.TypeText:
+		return logical.ParseText(dst, t, v.bytes)
+	case sqlite.TypeFloat:
+		text, ok := decimal(v.f)
 		if !ok {
-			return dst, fmt.Errorf("%s %v has more digits than SQLite keeps of it; declare the column NUMERIC_TEXT, or read it as float64", storage(v), x)
+			return dst, fmt.Errorf("%s %v has more digits than SQLite keeps of it; declare the column NUMERIC_TEXT, or read it as float64", className[v.class], v.f)
 		}
 		return logical.ParseText(dst, t, text)
 	}
@@ -163,69 +216,77 @@ func decimal(x float64) (text []byte, ok bool) {
 
 // encode gives what SQLite is to keep of a canonical value in a column with the
 // affinity. A value that the column would change is an error.
-func encode(t logical.Type, a affinity, value []byte) (driver.Value, error) {
+func encode(t logical.Type, a affinity, canonical []byte) (datum, error) {
 	switch t.Kind {
 	case logical.Bool:
-		if len(value) == 1 && value[0] == 1 {
-			return int64(1), nil
+		if len(canonical) == 1 && canonical[0] == 1 {
+			return integer(1), nil
 		}
-		return int64(0), nil
+		return integer(0), nil
 	case logical.Int16, logical.Int32, logical.Int64:
-		return logical.ReadInt64(t, value)
+		n, err := logical.ReadInt64(t, canonical)
+		return integer(n), err
 	case logical.Float32, logical.Float64:
-		return encodeFloat(t, a, value)
+		return encodeFloat(t, a, canonical)
 	case logical.Bytes:
-		return value, nil
+		return blob(canonical), nil
 	case logical.Text:
-		return string(value), nil
+		return text(canonical), nil
 	}
-	text, err := logical.AppendText(nil, t, value)
+	form, err := logical.AppendText(nil, t, canonical)
 	if err != nil {
-		return nil, err
+		return null, err
 	}
 	if a == affinityText || a == affinityBlob {
-		return string(text), nil
+		return text(form), nil
 	}
 	switch t.Kind {
 	case logical.Numeric:
-		return encodeNumeric(t, text, value)
+		return encodeNumeric(t, form, canonical)
 	case logical.JSON, logical.JSONB:
-		if first := strings.TrimLeft(string(text), " \t\r\n"); first != "" && (first[0] == '-' || first[0] >= '0' && first[0] <= '9') {
-			return nil, fmt.Errorf("the column would turn the JSON text %s into a number; declare it JSON_TEXT", text[:min(len(text), 64)])
+		if first := bytes.TrimLeft(form, " \t\r\n"); len(first) > 0 && (first[0] == '-' || first[0] >= '0' && first[0] <= '9') {
+			return null, fmt.Errorf("the column would turn the JSON text %s into a number; declare it JSON_TEXT", form[:min(len(form), 64)])
 		}
 	}
-	return string(text), nil
+	return text(form), nil
 }
 
-func encodeFloat(t logical.Type, a affinity, value []byte) (driver.Value, error) {
-	f, err := logical.ReadFloat64(t, value)
+func encodeFloat(t logical.Type, a affinity, canonical []byte) (datum, error) {
+	f, err := logical.ReadFloat64(t, canonical)
 	switch {
 	case err != nil:
-		return nil, err
+		return null, err
 	case f != f:
-		return "NaN", nil // a bound NaN becomes NULL
+		return notAN, nil
 	case f == 0 && math.Signbit(f) && a != affinityBlob:
-		return nil, errors.New("the column would turn -0 into 0; declare it FLOAT64_BLOB")
+		return null, errors.New("the column would turn -0 into 0; declare it FLOAT64_BLOB")
 	}
-	return f, nil
+	return real(f), nil
 }
 
 // encodeNumeric refuses numbers that come back changed from a column that keeps integers and doubles.
-func encodeNumeric(t logical.Type, text, value []byte) (driver.Value, error) {
-	kept := driver.Value(string(text))
-	if n, err := strconv.ParseInt(string(text), 10, 64); err == nil {
-		kept = n
-	} else if f, err := strconv.ParseFloat(string(text), 64); err == nil {
-		kept = f
-		if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-			kept = int64(f)
-		}
-	}
+func encodeNumeric(t logical.Type, form, canonical []byte) (datum, error) {
+	kept := numberOf(form)
 	back, err := decode(nil, t, kept)
-	if err != nil || string(back) != string(value) {
-		return nil, fmt.Errorf("the column would not keep %s as it is; declare it NUMERIC_TEXT", text[:min(len(text), 64)])
+	if err != nil || !bytes.Equal(back, canonical) {
+		return null, fmt.Errorf("the column would not keep %s as it is; declare it NUMERIC_TEXT", form[:min(len(form), 64)])
 	}
-	return string(text), nil
+	return text(form), nil
+}
+
+// numberOf is what a column that keeps integers and doubles keeps of a number's text.
+func numberOf(form []byte) datum {
+	if n, err := strconv.ParseInt(string(form), 10, 64); err == nil {
+		return integer(n)
+	}
+	f, err := strconv.ParseFloat(string(form), 64)
+	switch {
+	case err != nil:
+		return text(form)
+	case f == math.Trunc(f) && math.Abs(f) < 1<<53:
+		return integer(int64(f))
+	}
+	return real(f)
 }
 
 // fixNaN gives a floating-point value the one NaN that stands for all.

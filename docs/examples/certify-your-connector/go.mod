@@ -56,4 +56,5 @@ require (
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.11.0 // indirect
 	modernc.org/sqlite v1.57.0 // indirect
+	zombiezen.com/go/sqlite v1.4.2 // indirect
 )

@@ -14,7 +14,7 @@ func sources() []Fault {
 				continue
 			}
 `,
-			Cases: []string{"sqlite_to_sqlite__full_refresh", "sqlite_to_file__full_refresh"},
+			Cases: []string{"sqlite_to_sqlite__snapshot_diff", "sqlite_to_file__full_refresh"},
 		},
 		{
 			ID: "source-last-file-not-read", Area: "source",
@@ -71,10 +71,10 @@ func stages() []Fault {
 			ID: "staging-null-keeps-value-before", Area: "staging",
 			Doc:  "A NULL takes the value that the column had in the row before it.",
 			File: "engine/sqlite/stage.go",
-			Old: `			s.args[i].Value = nil
+			Old: `			s.stmt.BindNull(i + 1)
 			continue`,
 			New:   `			continue`,
-			Cases: []string{"sqlite_to_sqlite__full_refresh", "file_to_sqlite__full_refresh"},
+			Cases: []string{"sqlite_to_sqlite__snapshot_diff", "file_to_sqlite__full_refresh"},
 		},
 		{
 			ID: "staging-batch-written-twice", Area: "staging",

@@ -53,22 +53,22 @@ func types() []Fault {
 			File:  "engine/sqlite/value.go",
 			Old:   `return logical.AppendFloat64(dst, f), nil`,
 			New:   `return logical.AppendFloat64(dst, float64(float32(f))), nil`,
-			Cases: []string{"sqlite_to_sqlite__full_refresh", "sqlite_to_file__full_refresh"},
+			Cases: []string{"sqlite_to_sqlite__snapshot_diff", "sqlite_to_file__full_refresh"},
 		},
 		{
 			ID: "types-decimal-through-float", Area: "types",
 			Doc:  "A decimal in SQLite goes through a double.",
 			File: "engine/sqlite/value.go",
-			Old: `	case string:
-		return logical.ParseText(dst, t, []byte(x))
-	case float64:`,
-			New: `	case string:
-		if f, err := strconv.ParseFloat(x, 64); err == nil && f == f {
-			x = strconv.FormatFloat(f, 'f', max(t.Scale, 0), 64)
+			Old: `	case sqlite.TypeText:
+		return logical.ParseText(dst, t, v.bytes)
+	case sqlite.TypeFloat:`,
+			New: `	case sqlite.TypeText:
+		if f, err := strconv.ParseFloat(string(v.bytes), 64); err == nil && f == f {
+			v.bytes = strconv.AppendFloat(nil, f, 'f', max(t.Scale, 0), 64)
 		}
-		return logical.ParseText(dst, t, []byte(x))
-	case float64:`,
-			Cases: []string{"sqlite_to_sqlite__full_refresh", "sqlite_to_file__full_refresh"},
+		return logical.ParseText(dst, t, v.bytes)
+	case sqlite.TypeFloat:`,
+			Cases: []string{"sqlite_to_sqlite__snapshot_diff", "sqlite_to_file__full_refresh"},
 		},
 		{
 			ID: "types-decimal-scale-lost", Area: "types",
@@ -90,29 +90,29 @@ func types() []Fault {
 			ID: "types-bool-inverted", Area: "types",
 			Doc:   "A bool in SQLite is read as its opposite.",
 			File:  "engine/sqlite/value.go",
-			Old:   `return logical.AppendBool(dst, n == 1), nil`,
-			New:   `return logical.AppendBool(dst, n == 0), nil`,
-			Cases: []string{"sqlite_to_sqlite__full_refresh", "sqlite_to_file__full_refresh"},
+			Old:   `return logical.AppendBool(dst, v.n == 1), nil`,
+			New:   `return logical.AppendBool(dst, v.n == 0), nil`,
+			Cases: []string{"sqlite_to_sqlite__snapshot_diff", "sqlite_to_file__full_refresh"},
 		},
 		{
 			ID: "types-text-cut-at-255", Area: "types",
 			Doc:  "A text for SQLite ends after 255 bytes.",
 			File: "engine/sqlite/value.go",
 			Old: `	case logical.Text:
-		return string(value), nil`,
+		return text(canonical), nil`,
 			New: `	case logical.Text:
-		return string(value[:min(len(value), 255)]), nil`,
-			Cases: []string{"sqlite_to_sqlite__full_refresh", "file_to_sqlite__full_refresh"},
+		return text(canonical[:min(len(canonical), 255)]), nil`,
+			Cases: []string{"sqlite_to_sqlite__snapshot_diff", "file_to_sqlite__full_refresh"},
 		},
 		{
 			ID: "types-bytes-as-hex-text", Area: "types",
 			Doc:  "Bytes are kept in SQLite as the text of their hexadecimal digits.",
 			File: "engine/sqlite/value.go",
 			Old: `	case logical.Bytes:
-		return value, nil`,
+		return blob(canonical), nil`,
 			New: `	case logical.Bytes:
-		return fmt.Sprintf("%x", value), nil`,
-			Cases: []string{"sqlite_to_sqlite__full_refresh", "file_to_sqlite__full_refresh"},
+		return text(fmt.Appendf(nil, "%x", canonical)), nil`,
+			Cases: []string{"sqlite_to_sqlite__snapshot_diff", "file_to_sqlite__full_refresh"},
 		},
 		{
 			ID: "types-json-normalised", Area: "types",
@@ -145,9 +145,9 @@ func types() []Fault {
 			ID: "types-nan-as-null", Area: "types",
 			Doc:   "NaN is kept in SQLite as NULL.",
 			File:  "engine/sqlite/value.go",
-			Old:   `return "NaN", nil // a bound NaN becomes NULL`,
-			New:   `return nil, nil`,
-			Cases: []string{"sqlite_to_sqlite__full_refresh", "file_to_sqlite__full_refresh"},
+			Old:   `return notAN, nil`,
+			New:   `return null, nil`,
+			Cases: []string{"sqlite_to_sqlite__snapshot_diff", "file_to_sqlite__full_refresh"},
 		},
 	}
 }

@@ -1,5 +1,5 @@
-// Package sqlite lays out, changes and reads back SQLite database files through
-// modernc.org/sqlite. A table declares its columns as docs/types.md has them, so
+// Package sqlite lays out, changes and reads back SQLite database files. It changes and
+// reads through the driver of database/sql, by which the engine moves no row. A table declares its columns as docs/types.md has them, so
 // that a source needs no options.types.
 package sqlite
 
@@ -17,6 +17,8 @@ import (
 	"sync"
 
 	_ "modernc.org/sqlite" // the driver
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/dpone/dpone/gates/matrix/fixture"
 	"github.com/dpone/dpone/gates/matrix/system"
@@ -181,12 +183,24 @@ func (s *server) fill(ctx context.Context, path string, f *fixture.Fixture, form
 	if form.delta {
 		rows = f.Delta()
 	}
-	return s.with(ctx, path, "rwc", func(conn *sql.Conn) error {
-		if err := exec(ctx, conn, create); err != nil {
-			return err
-		}
-		return insert(ctx, conn, columns, form.plain, rows)
-	})
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite, sqlite.OpenCreate)
+	if err != nil {
+		return err
+	}
+	conn.SetInterrupt(ctx.Done())
+	if !s.durable {
+		err = sqlitex.ExecuteTransient(conn, "PRAGMA synchronous = off", nil)
+	}
+	if err == nil {
+		err = sqlitex.ExecuteTransient(conn, create, nil)
+	}
+	if err == nil {
+		err = insert(conn, columns, form.plain, rows)
+	}
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return errors.Join(err, conn.Close())
 }
 
 // copyFile copies a database that nobody has open.
