@@ -21,6 +21,7 @@ type Executor struct {
 	mode       cases.Mode
 	connectors []connector.Connector
 	servers    map[string]system.Server
+	started    []system.Server // each once, also one that stands in for others
 	missing    map[string]error // families that could not be started
 	fixtures   map[string]*fixture.Fixture
 	declared   map[string]struct{ Source, Sink system.Fragment }
@@ -113,6 +114,7 @@ func (e *Executor) start(ctx context.Context, s Setup, name string) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
+	e.started = append(e.started, server)
 	if family != name {
 		server = stoodIn{server, name}
 	}
@@ -155,7 +157,7 @@ func (e *Executor) Facts() map[string]system.Facts {
 // Close ends all systems.
 func (e *Executor) Close(ctx context.Context) error {
 	var err error
-	for _, s := range e.servers {
+	for _, s := range e.started {
 		err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
 	return err

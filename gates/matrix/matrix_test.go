@@ -298,6 +298,28 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// TestStandInIsClosedOnce: a system that also stands in for a server ends once, whichever of the two came first.
+func TestStandInIsClosedOnce(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"sqlite_to_postgres__full_refresh", "postgres_to_sqlite__full_refresh"} {
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			registry, err := cases.Registry(connectors.All())
+			assert.NilError(t, err)
+			selected, err := cases.Select(registry, cases.Selection{CaseIDs: []string{id}})
+			assert.NilError(t, err)
+			e, err := matrix.Start(t.Context(), matrix.Setup{
+				Mode: cases.MockContract, Connectors: connectors.All(), Families: matrix.Families(), Volume: small().Volume,
+				Scratch: t.TempDir(), Root: repository(t), Getenv: nothing, Log: func(string) {},
+			}, selected)
+			assert.NilError(t, err)
+			r := e.Run(t.Context(), selected[0])
+			assert.Equal(t, r.Verdict(), evidence.Pass, "%s: %+v", r.Problem, r.Checks)
+			assert.NilError(t, e.Close(context.Background()))
+		})
+	}
+}
+
 // TestMisuse names the flag, the value and what would be right.
 func TestMisuse(t *testing.T) {
 	t.Parallel()

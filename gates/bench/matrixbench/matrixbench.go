@@ -151,7 +151,11 @@ func builds() []proc.Command {
 
 // carryCommand carries out the cases of a request, plainCommand moves their rows by plain tools.
 func (b *bench) carryCommand(name string) proc.Command {
-	return proc.Command{Name: worker, Args: []string{"cases", "$SCRATCH/" + name + ".json"}, Env: b.env}
+	env := b.env
+	if name == single {
+		env = append(slices.Clone(env), "GOMAXPROCS=1")
+	}
+	return proc.Command{Name: worker, Args: []string{"cases", "$SCRATCH/" + name + ".json"}, Env: env}
 }
 
 func (b *bench) plainCommand(name string) proc.Command {

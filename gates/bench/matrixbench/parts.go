@@ -34,6 +34,9 @@ const (
 	// shards are that many processes at once, on at least minProcessors processors.
 	shards        = 4
 	minProcessors = 2
+	// single is the run of one process on one processor, by which a speed-up on several is
+	// reckoned; alone is that of one process that may use them all, for one case at a time.
+	single, alone = "single", "alone"
 	// longer is how many times as many rows the longer tables of the part linear have.
 	longer = 4
 	// fewCases is k, where k cases are compared with 2k.
@@ -61,7 +64,7 @@ func parts() []part {
 		{id: "contract", work: "all mock_contract cases in one process, two at once", requests: []string{"contract"}, measure: contract},
 		{id: "local", work: "all mock_local cases, and each pair's full_refresh against plain tools", requests: []string{"local", "pairs"}, plain: []string{"plain-pairs"}, measure: local},
 		{id: "linear", work: "the same cases with four times the rows, and twice as many cases", requests: []string{"rows", "longer", "few", "twice"}, measure: linear},
-		{id: "shards", work: "all mock_contract cases in four processes at once, against one process", requests: append(numbered("shard", shards), "single"), measure: sharded},
+		{id: "shards", work: "all mock_contract cases in four processes at once, against one process on one processor", requests: append(numbered("shard", shards), single, alone), measure: sharded},
 	}
 }
 
@@ -263,11 +266,11 @@ func linear(ctx context.Context, l *lab) error {
 	return errors.Join(l.byRows(ctx), l.byCases(ctx))
 }
 
-// alternate measures two sides by turns; the second turn of a round is the first of the next.
-func (l *lab) alternate(sides [2]string, measure func(side int) (figures.Sample, error)) error {
+// alternate measures sides by turns; the second turn of a round is the first of the next.
+func (l *lab) alternate(sides []string, measure func(side int) (figures.Sample, error)) error {
 	for round := range l.opts.Rounds {
 		for i := range sides {
-			side := (i + round) % 2
+			side := (i + round) % len(sides)
 			l.progress(round, sides[side])
 			s, err := measure(side)
 			if err != nil {
@@ -284,7 +287,7 @@ func (l *lab) byRows(ctx context.Context) error {
 	selected := l.ids(func(c cases.Case) bool { return c.Strategy == manifest.FullRefresh && len(c.Services) == 0 })
 	rows := [2]int64{l.opts.rows(), longer * l.opts.rows()}
 	sides := [2]string{fmt.Sprintf("%d cases of %d rows", len(selected), rows[0]), fmt.Sprintf("%d cases of %d rows", len(selected), rows[1])}
-	err := l.alternate(sides, func(side int) (figures.Sample, error) {
+	err := l.alternate(sides[:], func(side int) (figures.Sample, error) {
 		answers, s, err := l.whole(ctx, [2]string{"rows", "longer"}[side], cases.MockContract, rows[side], 1, selected)
 		s.Seconds = 0 // of the cases, and not of starting the program
 		for _, a := range answers {
@@ -312,7 +315,7 @@ func (l *lab) byCases(ctx context.Context) error {
 	}
 	selected := [2][]string{few, twice}
 	sides := [2]string{fmt.Sprintf("%d cases", len(few)), fmt.Sprintf("%d cases", len(twice))}
-	err := l.alternate(sides, func(side int) (figures.Sample, error) {
+	err := l.alternate(sides[:], func(side int) (figures.Sample, error) {
 		_, s, err := l.whole(ctx, [2]string{"few", "twice"}[side], cases.MockContract, l.opts.rows(), 1, selected[side])
 		return s, err
 	})
@@ -331,12 +334,12 @@ func sharded(ctx context.Context, l *lab) error {
 	}
 	all := l.ids(every)
 	durations := shard.Durations{}
-	sides := [2]string{"one process, one case at once", fmt.Sprintf("%d processes at once", shards)}
-	err := l.alternate(sides, func(side int) (figures.Sample, error) {
-		if side == 1 {
+	sides := [3]string{"one process on one processor", "one process, one case at once", fmt.Sprintf("%d processes at once", shards)}
+	err := l.alternate(sides[:], func(side int) (figures.Sample, error) {
+		if side == 2 {
 			return l.atOnce(ctx, all, durations)
 		}
-		answers, s, err := l.whole(ctx, "single", cases.MockContract, l.opts.rows(), 1, all)
+		answers, s, err := l.whole(ctx, [2]string{single, alone}[side], cases.MockContract, l.opts.rows(), 1, all)
 		for _, a := range answers { // by which the shards are cut
 			durations[a.Case] = a.Seconds.Total
 		}
@@ -345,9 +348,10 @@ func sharded(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	one, more := l.part.Side(sides[0]), l.part.Side(sides[1])
-	l.part.AtLeast("bench.matrix.shards", "contract", one.Seconds/more.Seconds, floorShards, "%.2fx the speed of one process")
-	l.part.Note("on %d processors; one process kept %.2f of them busy, the shards %.2f", l.processors, one.CPU/one.Seconds, more.CPU/more.Seconds)
+	one, free, more := l.part.Side(sides[0]), l.part.Side(sides[1]), l.part.Side(sides[2])
+	l.part.AtLeast("bench.matrix.shards", "contract", one.Seconds/more.Seconds, floorShards, "%.2fx the speed of one process on one processor")
+	l.part.Note("on %d processors, of which the shards kept %.2f busy; %.2fx the speed of one process that may use them all for one case at a time, and kept %.2f busy",
+		l.processors, more.CPU/more.Seconds, free.Seconds/more.Seconds, free.CPU/free.Seconds)
 	return nil
 }
 
