@@ -67,6 +67,7 @@ type run struct {
 
 	source   connector.Source
 	sink     connector.Sink
+	remote   bool // both are servers
 	relation connector.Relation
 	target   *connector.Relation
 	columns  batch.Schema // of the load
@@ -259,19 +260,55 @@ func (r *run) open(ctx context.Context) error {
 			return &connector.Error{Code: "gate.unsupported", Msg: fmt.Sprintf("quality gate %s: a %s sink does not evaluate %s", g.ID, dst.Name, g.Type)}
 		}
 	}
-	// What comes with an error is nothing, even when it is not nil.
-	source, err := src.OpenSource(ctx, &r.m, r.env)
-	if err != nil {
+	r.remote = src.Source.Needs.Service != "" && dst.Sink.Needs.Service != ""
+	err = r.both(ctx, func(ctx context.Context) error {
+		// What comes with an error is nothing, even when it is not nil.
+		source, err := src.OpenSource(ctx, &r.m, r.env)
+		if err == nil {
+			r.source = source
+		}
 		return err
-	}
-	r.source = source
-	sink, err := dst.OpenSink(ctx, &r.m, r.env)
+	}, func(ctx context.Context) error {
+		sink, err := dst.OpenSink(ctx, &r.m, r.env)
+		if err == nil {
+			r.sink = sink
+		}
+		return err
+	})
 	if err != nil {
 		r.close(ctx)
+	}
+	return err
+}
+
+// both does something on each side: at the same time when both are servers, on which a
+// new session is slow at first. The first error ends the other side, and is the one that counts.
+func (r *run) both(ctx context.Context, source, sink func(context.Context) error) error {
+	if !r.remote {
+		if err := source(ctx); err != nil {
+			return err
+		}
+		return sink(ctx)
+	}
+	sides, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ended := make(chan error, 1)
+	work := func(do func(context.Context) error) error {
+		err := do(sides)
+		if err != nil {
+			cancel(err)
+		}
 		return err
 	}
-	r.sink = sink
-	return nil
+	go func() { ended <- work(sink) }()
+	err := work(source)
+	if other := <-ended; err == nil {
+		err = other
+	}
+	if err != nil && ctx.Err() == nil {
+		return context.Cause(sides)
+	}
+	return err
 }
 
 // close ends both sides, also when the run was interrupted.
@@ -292,20 +329,23 @@ func (r *run) close(ctx context.Context) {
 
 // plan looks at both sides and decides what travels and how the target must change.
 func (r *run) plan(ctx context.Context) error {
-	var err error
-	if r.relation, err = r.source.Describe(ctx); err != nil {
+	err := r.both(ctx, func(ctx context.Context) (err error) {
+		r.relation, err = r.source.Describe(ctx)
+		return err
+	}, func(ctx context.Context) (err error) {
+		if l, ok := r.sink.(connector.Locker); ok {
+			if err := l.Lock(ctx); err != nil {
+				return err
+			}
+		}
+		r.target, err = r.sink.Describe(ctx)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	r.report.Source.Relation, r.report.Source.Identity = r.relation.Name, r.relation.Identity
 	maps.Copy(r.report.Source.Facts, r.relation.Facts)
-	if l, ok := r.sink.(connector.Locker); ok {
-		if err := l.Lock(ctx); err != nil {
-			return err
-		}
-	}
-	if r.target, err = r.sink.Describe(ctx); err != nil {
-		return err
-	}
 	identity, err := r.sink.Identity(ctx)
 	if err != nil {
 		return err

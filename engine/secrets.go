@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/dpone/dpone/engine/connector"
 	"github.com/dpone/dpone/engine/manifest"
@@ -45,6 +46,7 @@ func Secret(ref manifest.Secret) (string, error) {
 
 // secrets remembers what was resolved, so that it never appears in a message.
 type secrets struct {
+	mu     sync.Mutex
 	source func(manifest.Secret) (string, error)
 	values []string
 }
@@ -56,6 +58,8 @@ func newSecrets(source func(manifest.Secret) (string, error)) *secrets {
 var passwordInDSN = regexp.MustCompile(`(?:://[^/@\s]*?:([^@\s]*)@)|(?:password\s*=\s*'?([^'\s]+))`)
 
 func (s *secrets) resolve(ref manifest.Secret) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	value, err := s.source(ref)
 	if err != nil {
 		return "", err
@@ -76,6 +80,8 @@ func (s *secrets) resolve(ref manifest.Secret) (string, error) {
 }
 
 func (s *secrets) redact(text string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, v := range s.values {
 		if len(v) >= 3 {
 			text = strings.ReplaceAll(text, v, "***")

@@ -189,7 +189,7 @@ func (s *snapshot) Window(ctx context.Context, previous json.RawMessage) (connec
 		w.Reason = "server_restarted: transaction numbers may have been given away again, so that the whole table is compared"
 		return w, nil
 	}
-	w.Where = sinceXID(before.Lower)
+	w.Where = inWindow(before.Lower, now.Upper, maxListed(major(s.conn.PgConn().ParameterStatus("server_version"))))
 	for _, oid := range slices.Sorted(maps.Keys(now.Files)) {
 		// Rows of a partition that was attached are older than their place in this table.
 		if _, known := before.Files[oid]; !known {
@@ -197,6 +197,42 @@ func (s *snapshot) Window(ctx context.Context, previous json.RawMessage) (connec
 		}
 	}
 	return w, nil
+}
+
+// maxListed is how many transactions are listed one by one. From PostgreSQL 14 on they are
+// looked up in a table of hashes, so that their number costs a row nothing; before, nine
+// comparisons are about what age() costs.
+func maxListed(major int) uint64 {
+	if major < 14 {
+		return 8
+	}
+	return 1000
+}
+
+// major is the first number of a server's version, such as 15 of "15.18 (Debian)", 0 for none.
+func major(version string) int {
+	end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(version)
+	}
+	n, _ := strconv.Atoi(version[:end]) // 0 is the careful answer
+	return n
+}
+
+// inWindow is true for the rows of the transactions from lower on that the snapshot sees,
+// none of which is upper or later. A few are listed: unlike age(), a comparison of
+// numbers may be left to several workers of the server.
+func inWindow(lower, upper, most uint64) string {
+	if upper < lower || upper-lower > most {
+		return sinceXID(lower)
+	}
+	list := make([]string, 0, upper-lower)
+	for xid := lower; xid < upper; xid++ {
+		if short := xid % (1 << 32); short > 2 { // the others are no numbers of transactions
+			list = append(list, strconv.FormatUint(short, 10))
+		}
+	}
+	return "xmin = ANY ('{" + strings.Join(list, ",") + "}'::xid[])"
 }
 
 // sinceXID is true for rows of the transaction with this number and of later ones.
