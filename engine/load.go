@@ -239,22 +239,22 @@ func (r *run) move(ctx context.Context, tx connector.Tx, snap connector.Snapshot
 	return r.closeStage(ctx, stage, reader)
 }
 
-// batches moves rows in batches: while one is written, the next is read.
+// batches moves rows in batches: while one is written, the next is digested, and the one after that is read.
 func (r *run) batches(ctx context.Context, stage connector.Stage, reader connector.Reader, columns batch.Schema, builder *digest.Builder) error {
 	rows := int64(0)
-	return batch.Pipe(columns, func(b *batch.Batch) error { return reader.Next(ctx, b) }, func(b *batch.Batch) error {
-		if builder != nil {
-			if err := builder.AddBatch(b); err != nil {
-				return err
-			}
-		}
+	read := func(b *batch.Batch) error { return reader.Next(ctx, b) }
+	write := func(b *batch.Batch) error {
 		if err := stage.Write(ctx, b); err != nil {
 			return err
 		}
 		rows += int64(b.Rows())
 		r.progress(rows)
 		return nil
-	})
+	}
+	if builder == nil {
+		return batch.Pipe(columns, read, write)
+	}
+	return batch.Pipe(columns, read, builder.AddBatch, write)
 }
 
 // closeStage ends the writing and holds both counts against each other.

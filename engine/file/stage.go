@@ -339,7 +339,12 @@ func (w *writer) create() (*outFile, error) {
 		case gzipped:
 			o.pack = gzip.NewWriter(dst)
 		case zstandard:
-			if o.pack, err = zstd.NewWriter(dst, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20)); err != nil {
+			// With two a block is compressed while the next one is written, unless many files are open.
+			atOnce := 2
+			if w.t.load.Strategy.Partition.Column != "" {
+				atOnce = 1
+			}
+			if o.pack, err = zstd.NewWriter(dst, zstd.WithEncoderConcurrency(atOnce), zstd.WithWindowSize(1<<20)); err != nil {
 				return nil, errors.Join(err, o.f.Close())
 			}
 		}
