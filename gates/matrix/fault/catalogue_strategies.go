@@ -137,8 +137,8 @@ func xmins() []Fault {
 			ID: "xmin-window-begins-now", Area: "xmin",
 			Doc:   "The window begins at the snapshot of this run, and not at that of the last one.",
 			File:  "engine/postgres/xmin.go",
-			Old:   `w.Where = sinceXID(before.Lower)`,
-			New:   `w.Where = sinceXID(now.Lower)`,
+			Old:   `w.Where = inWindow(before.Lower, now.Upper,`,
+			New:   `w.Where = inWindow(now.Lower, now.Upper,`,
 			Cases: seen,
 		},
 		{
