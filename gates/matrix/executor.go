@@ -21,7 +21,7 @@ type Executor struct {
 	mode       cases.Mode
 	connectors []connector.Connector
 	servers    map[string]system.Server
-	started    []system.Server // each once, also one that stands in for others
+	started    []system.Server  // each once, also one that stands in for others
 	missing    map[string]error // families that could not be started
 	fixtures   map[string]*fixture.Fixture
 	declared   map[string]struct{ Source, Sink system.Fragment }
