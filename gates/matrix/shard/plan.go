@@ -117,7 +117,8 @@ func Split(ids []string, durations Durations, shards int) (Plan, error) {
 }
 
 // together is by how much the longest shard may become longer so that cases of one
-// pair stay together. In mock_contract four shards do 12 % less work by it.
+// pair stay together: a few tables that are not laid out again, and servers that are not
+// started, are worth that much.
 const together = 1.05
 
 // paired says whether an ID tells its pair: <source>_to_<sink>__<strategy>.
