@@ -80,7 +80,7 @@ func (Bench) Matrix(
 // Docs compares the build of the documentation with MkDocs on the same pages.
 func (Bench) Docs(
 	ctx context.Context,
-	rounds *int, // how often each side builds; 5 if not given
+	rounds *int, // how often each side builds; 15 if not given
 	timeout *time.Duration, // end the run after this time
 	plan *bool, // print the commands, run nothing
 	v *bool, // show the table of a green run, too
