@@ -179,20 +179,21 @@ func (s *session) finalize(stmt *sqlite.Stmt) error {
 }
 
 // Exec runs one statement and gives the number of rows it changed.
-func (s *session) Exec(ctx context.Context, statement string, args ...any) (n int64, err error) {
-	err = s.each(ctx, statement, args, func(conn *sqlite.Conn, _ *sqlite.Stmt) error { return nil }, &n)
-	return n, err
+func (s *session) Exec(ctx context.Context, statement string, args ...any) (int64, error) {
+	return s.each(ctx, statement, args, func(*sqlite.Stmt) error { return nil })
 }
 
 // Query runs one statement and visits its rows.
 func (s *session) Query(ctx context.Context, statement string, args []any, row func(scan func(dest ...any) error) error) error {
-	return s.each(ctx, statement, args, func(_ *sqlite.Conn, stmt *sqlite.Stmt) error {
+	_, err := s.each(ctx, statement, args, func(stmt *sqlite.Stmt) error {
 		return row(func(dest ...any) error { return scan(stmt, dest) })
-	}, nil)
+	})
+	return err
 }
 
-func (s *session) each(ctx context.Context, statement string, args []any, row func(*sqlite.Conn, *sqlite.Stmt) error, changed *int64) error {
-	return s.use(ctx, func(conn *sqlite.Conn) (err error) {
+// each runs one statement, visits its rows and gives the number of rows it changed.
+func (s *session) each(ctx context.Context, statement string, args []any, row func(*sqlite.Stmt) error) (changed int64, err error) {
+	err = s.use(ctx, func(conn *sqlite.Conn) (err error) {
 		stmt, err := s.prepare(statement)
 		if err != nil {
 			return err
@@ -208,17 +209,16 @@ func (s *session) each(ctx context.Context, statement string, args []any, row fu
 		}
 		for {
 			more, err := stmt.Step()
-			if err != nil || !more {
-				if changed != nil {
-					*changed = int64(conn.Changes())
-				}
+			if !more {
+				changed = int64(conn.Changes())
 				return err
 			}
-			if err := row(conn, stmt); err != nil {
+			if err := row(stmt); err != nil {
 				return err
 			}
 		}
 	})
+	return changed, err
 }
 
 func bindAll(stmt *sqlite.Stmt, args []any) error {

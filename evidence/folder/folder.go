@@ -131,7 +131,12 @@ var ErrTooLarge = errors.New("too large")
 // ReadFile reads a file that a program wrote into the run folder: a regular
 // file of at most limit bytes that is really there.
 func (f *Folder) ReadFile(name string, limit int64) ([]byte, error) {
-	root, err := os.OpenRoot(f.Dir())
+	return ReadIn(f.Dir(), name, limit)
+}
+
+// ReadIn is [ReadRegular] for one file of a folder.
+func ReadIn(dir, name string, limit int64) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -91,12 +90,7 @@ func (p *pass) readLog(dir, name string) {
 
 // originOf is the name that a log gives itself.
 func originOf(dir string) string {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return ""
-	}
-	defer root.Close()
-	raw, err := folder.ReadRegular(root, checkpointName, tlog.MaxCheckpoint)
+	raw, err := folder.ReadIn(dir, checkpointName, tlog.MaxCheckpoint)
 	if err != nil {
 		return ""
 	}
@@ -114,14 +108,9 @@ func (p *pass) judgeMemory(memory, name string, verifier note.Verifier) {
 	if memory == "" {
 		return
 	}
-	root, err := os.OpenRoot(filepath.Dir(memory))
+	raw, err := folder.ReadIn(filepath.Dir(memory), filepath.Base(memory), tlog.MaxCheckpoint)
 	if err != nil {
 		return // the log is held against it, and says so
-	}
-	defer root.Close()
-	raw, err := folder.ReadRegular(root, filepath.Base(memory), tlog.MaxCheckpoint)
-	if err != nil {
-		return
 	}
 	// One from before the log was signed has no signature.
 	if _, err := tlog.ParseCheckpoint(raw, verifier); err != nil && !errors.Is(err, tlog.ErrUnsigned) {

@@ -245,16 +245,6 @@ func (r *Result) readRecord(root string, index seal.Index) (*evidence.Record, st
 	return record, run.RecordSHA256
 }
 
-// readRegular reads a regular file of at most limit bytes in a folder.
-func readRegular(dir, name string, limit int64) ([]byte, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	return folder.ReadRegular(root, name, limit)
-}
-
 // entryOf is the entry of a run, but for its area.
 func entryOf(record *evidence.Record, index, digest string) tlog.Entry {
 	return tlog.Entry{

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dpone/dpone/evidence"
 	"github.com/dpone/dpone/evidence/attest"
+	"github.com/dpone/dpone/evidence/folder"
 	"github.com/dpone/dpone/evidence/sign"
 )
 
@@ -252,8 +253,8 @@ func Sign(ctx context.Context, o Options) error {
 
 // prove leaves the proof that the log has the run in the folder, so that it
 // verifies without the log. A proof of an earlier state of the log stays.
-func (r *Result) prove(folder string, proof, entry []byte) {
-	place, err := attest.Make(folder)
+func (r *Result) prove(dir string, proof, entry []byte) {
+	place, err := attest.Make(dir)
 	files := []newFile{{filepath.Join(place, attest.EntryName), entry, 0o644}, {filepath.Join(place, attest.ProofName), proof, 0o644}}
 	for _, f := range files {
 		if err == nil {
@@ -261,7 +262,7 @@ func (r *Result) prove(folder string, proof, entry []byte) {
 		}
 		if errors.Is(err, os.ErrExist) {
 			// Both are written in this order; an entry alone is that of a crash.
-			if old, unread := readRegular(place, filepath.Base(f.path), maxKept); unread == nil && (bytes.Equal(old, f.content) || f.path == files[1].path) {
+			if old, unread := folder.ReadIn(place, filepath.Base(f.path), maxKept); unread == nil && (bytes.Equal(old, f.content) || f.path == files[1].path) {
 				err = nil
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/dpone/dpone/evidence"
+	"github.com/dpone/dpone/evidence/folder"
 	"github.com/dpone/dpone/evidence/seal"
 	"github.com/dpone/dpone/evidence/tlog"
 )
@@ -89,7 +90,7 @@ func (o Options) logKeys(command string) (note.Signer, note.Verifier, error) {
 
 // head reads a checkpoint without judging it; nil when there is none that could be read.
 func head(path string) *tlog.Checkpoint {
-	raw, err := readRegular(filepath.Dir(path), filepath.Base(path), tlog.MaxCheckpoint)
+	raw, err := folder.ReadIn(filepath.Dir(path), filepath.Base(path), tlog.MaxCheckpoint)
 	if err != nil {
 		return nil
 	}

@@ -180,7 +180,7 @@ func merge(ctx context.Context, p *gates.Pass, o MergeOptions) error {
 	var receipts []shard.Receipt
 	var results []result.Case
 	for _, dir := range dirs {
-		raw, err := readFile(dir, shard.ReceiptFile, shard.MaxReceipt)
+		raw, err := folder.ReadIn(dir, shard.ReceiptFile, shard.MaxReceipt)
 		if err != nil {
 			return err
 		}
@@ -225,14 +225,4 @@ func merge(ctx context.Context, p *gates.Pass, o MergeOptions) error {
 		}
 	}
 	return r.report(p)
-}
-
-// readFile reads a regular file of a folder that others wrote.
-func readFile(dir, name string, limit int64) ([]byte, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	return folder.ReadRegular(root, name, limit)
 }

@@ -232,12 +232,7 @@ func File(ctx context.Context, path string) (record *evidence.Record, sealed boo
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, false, err
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, false, err
-	}
-	defer root.Close()
-	raw, err := folder.ReadRegular(root, name, evidence.MaxRecord)
+	raw, err := folder.ReadIn(dir, name, evidence.MaxRecord)
 	if err != nil {
 		return nil, false, err
 	}

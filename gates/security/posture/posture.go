@@ -114,12 +114,7 @@ func (o Options) run(ctx context.Context, p *gates.Pass) error {
 		}
 		return fmt.Errorf("scorecard broke: %w", err)
 	}
-	scratch, err := os.OpenRoot(p.Scratch)
-	if err != nil {
-		return err
-	}
-	defer scratch.Close()
-	raw, err := folder.ReadRegular(scratch, "scorecard.json", maxReport)
+	raw, err := folder.ReadIn(p.Scratch, "scorecard.json", maxReport)
 	if err != nil {
 		return fmt.Errorf("scorecard's report: %w", err)
 	}

@@ -39,12 +39,7 @@ func (o Options) codeql() gates.Step {
 					return broken(ctx, "codeql", err)
 				}
 			}
-			scratch, err := openScratch(p)
-			if err != nil {
-				return err
-			}
-			defer scratch.Close()
-			raw, err := folder.ReadRegular(scratch, "codeql.sarif", maxReport)
+			raw, err := folder.ReadIn(p.Scratch, "codeql.sarif", maxReport)
 			if err != nil {
 				return fmt.Errorf("codeql's report: %w", err)
 			}

@@ -61,11 +61,6 @@ func (o Options) runGosec(ctx context.Context, p *gates.Pass) error {
 	if len(p.Commands) == 0 {
 		return fmt.Errorf("%w: there is no Go module with code", gates.ErrNothingRan)
 	}
-	scratch, err := openScratch(p)
-	if err != nil {
-		return err
-	}
-	defer scratch.Close()
 	tree, err := os.OpenRoot(p.Root)
 	if err != nil {
 		return err
@@ -79,9 +74,9 @@ func (o Options) runGosec(ctx context.Context, p *gates.Pass) error {
 		if code, exited := proc.ExitCode(err); err != nil && (!exited || code != 1) {
 			return broken(ctx, "gosec", err)
 		}
-		raw, readErr := folder.ReadRegular(scratch, fmt.Sprintf("gosec-%d.json", i), maxReport)
+		raw, readErr := folder.ReadIn(p.Scratch, fmt.Sprintf("gosec-%d.json", i), maxReport)
 		if readErr != nil {
-			said, logErr := folder.ReadRegular(scratch, fmt.Sprintf("gosec-%d.log", i), maxReport)
+			said, logErr := folder.ReadIn(p.Scratch, fmt.Sprintf("gosec-%d.log", i), maxReport)
 			p.Logf("%s", said)
 			return broken(ctx, "gosec", errors.Join(readErr, err, logErr))
 		}

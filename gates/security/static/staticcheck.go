@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/dpone/dpone/gates"
@@ -17,8 +16,6 @@ import (
 
 // directive is the rule that a comment which silences a rule has to give a reason.
 const directive = "directive"
-
-func openScratch(p *gates.Pass) (*os.Root, error) { return os.OpenRoot(p.Scratch) }
 
 // staticcheck holds that the rules about correctness find nothing.
 func (o Options) staticcheck() gates.Step {
