@@ -3,6 +3,8 @@
 package target_test
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,24 +92,16 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// record waits for the newest record of a run that has ended, and until the run
-// is in the log, which is the last that is written of it.
+// record is the newest record of a run that has ended, and holds that the run is
+// in the log, which is the last that is written of it.
 func record(t *testing.T, root string) *evidence.Record {
 	t.Helper()
-	var found *evidence.Record
-	poll.WaitOn(t, func(poll.LogT) poll.Result {
-		raw, err := os.ReadFile(filepath.Join(root, "test_artifacts", "ci", folder.Latest, folder.RecordJSON))
-		if err != nil {
-			return poll.Continue("%v", err)
-		}
-		if found, err = evidence.Decode(raw); err != nil {
-			return poll.Error(err)
-		}
-		if _, err := os.Stat(filepath.Join(root, "test_artifacts", archive.LogDir+".checkpoint")); err != nil {
-			return poll.Continue("%v", err)
-		}
-		return poll.Success()
-	}, poll.WithTimeout(60*time.Second), poll.WithDelay(50*time.Millisecond))
+	raw, err := os.ReadFile(filepath.Join(root, "test_artifacts", "ci", folder.Latest, folder.RecordJSON))
+	assert.NilError(t, err)
+	found, err := evidence.Decode(raw)
+	assert.NilError(t, err)
+	_, err = os.Stat(filepath.Join(root, "test_artifacts", archive.LogDir+".checkpoint"))
+	assert.NilError(t, err)
 	return found
 }
 
@@ -116,7 +110,7 @@ func TestClosedPipe(t *testing.T) {
 	root := module(t)
 	program := filepath.Join(t.TempDir(), "runner")
 	command(t, root, "go", "tool", "mage", "-compile", program)
-	cmd := exec.Command("sh", "-c", program+" red | true; sleep 1")
+	cmd := exec.Command("sh", "-c", program+" red | true")
 	cmd.Dir, cmd.Env = root, clean("DPONE_OUTPUT=plain")
 	assert.NilError(t, cmd.Run())
 	assert.Equal(t, record(t, root).Verdict, evidence.Fail)
@@ -152,6 +146,10 @@ func TestSignalsThroughMage(t *testing.T) {
 			cmd := exec.Command(program, "slow")
 			cmd.Dir, cmd.Env = root, clean("DPONE_OUTPUT=plain")
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			// The runner outlives a mage that was killed. It has the same output, and
+			// Wait does not return before everybody has closed that.
+			var out bytes.Buffer
+			cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &out, 60*time.Second
 			assert.NilError(t, cmd.Start())
 			poll.WaitOn(t, func(poll.LogT) poll.Result {
 				if _, err := os.Stat(filepath.Join(root, "started")); err != nil {
@@ -164,7 +162,8 @@ func TestSignalsThroughMage(t *testing.T) {
 				pid = -pid
 			}
 			assert.NilError(t, syscall.Kill(pid, c.signal))
-			_ = cmd.Wait() // its exit code is looked at below
+			err := cmd.Wait() // its exit code is looked at below
+			assert.Check(t, !errors.Is(err, exec.ErrWaitDelay), "somebody is still there: %s", &out)
 			if c.code >= 0 {
 				assert.Equal(t, cmd.ProcessState.ExitCode(), c.code)
 			}
