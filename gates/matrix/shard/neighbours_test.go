@@ -12,42 +12,46 @@ import (
 	"github.com/dpone/dpone/gates/matrix/shard"
 )
 
-// paired are the cases of that many pairs, with that many strategies each.
-func paired(pairs, strategies int) (ids []string) {
-	for p := range pairs {
-		for s := range strategies {
-			ids = append(ids, fmt.Sprintf("source%d_to_sink__strategy%d", p, s))
+// paired are the cases of that many sources, sinks and strategies.
+func paired(sources, sinks, strategies int) (ids []string) {
+	for from := range sources {
+		for to := range sinks {
+			for s := range strategies {
+				ids = append(ids, fmt.Sprintf("source%d_to_sink%d__strategy%d", from, to, s))
+			}
 		}
 	}
 	return ids
 }
 
-// spread is in how many shards a pair is, added up over the pairs.
+// spread is in how many shards the rows of a source are read for a strategy, added up over both.
 func spread(plan shard.Plan) (n int) {
 	for _, s := range plan.Shards {
 		seen := map[string]bool{}
 		for _, id := range s.CaseIDs {
-			pair, _, _ := strings.Cut(id, "__")
-			seen[pair] = true
+			source, rest, _ := strings.Cut(id, "_to_")
+			_, strategy, _ := strings.Cut(rest, "__")
+			seen[source+" "+strategy] = true
 		}
 		n += len(seen)
 	}
 	return n
 }
 
-// TestPairsStayTogether: each cut goes through one pair at most, and costs hardly any balance.
-func TestPairsStayTogether(t *testing.T) {
+// TestReadersStayTogether: each cut goes through the cases of one source and one strategy
+// at most, and costs hardly any balance.
+func TestReadersStayTogether(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(4, 2))
 	for range 100 {
-		ids, d := paired(9, 7), shard.Durations{}
+		ids, d := paired(3, 3, 7), shard.Durations{}
 		for _, id := range ids {
 			d[id] = 1.5 + random.Float64()
 		}
 		for _, total := range []int{1, 2, 4, 6} {
 			plan := split(t, ids, d, total)
 			assert.DeepEqual(t, plan.Selected(), slices.Sorted(slices.Values(ids)))
-			assert.Assert(t, spread(plan) <= 9+total-1, "%d shards, in which the pairs are %d times", total, spread(plan))
+			assert.Assert(t, spread(plan) <= 3*7+total-1, "%d shards, in which the rows are laid out %d times", total, spread(plan))
 			most, sum := 0.0, 0.0
 			for _, s := range plan.Shards {
 				assert.Assert(t, len(s.CaseIDs) > 0)
@@ -58,14 +62,14 @@ func TestPairsStayTogether(t *testing.T) {
 	}
 }
 
-// TestBalanceComesFirst: a pair is spread where the shards would be of unlike length otherwise.
+// TestBalanceComesFirst: a source is spread where the shards would be of unlike length otherwise.
 func TestBalanceComesFirst(t *testing.T) {
 	t.Parallel()
-	ids, d := paired(2, 4), shard.Durations{}
+	ids, d := paired(2, 1, 4), shard.Durations{}
 	for i, id := range ids {
 		d[id] = 1
 		if i < 4 {
-			d[id] = 10 // as long as all of the other pair, and more
+			d[id] = 10 // as long as all of the other source, and more
 		}
 	}
 	plan := split(t, ids, d, 4)

@@ -63,9 +63,9 @@ var idPattern = regexp.MustCompile(`^[a-z0-9_]{1,200}$`)
 // Split deals the cases out by the seconds they took before: the longest first, each to
 // the shard that has least to do (R. L. Graham, Bounds on Multiprocessing Timing
 // Anomalies, 1969: at most 4/3 - 1/(3 shards) of the best there is). Where the longest
-// shard becomes hardly longer by it (see together), cases of one source and one pair stay
-// together instead, since what they need has to be laid out in each shard that has one of
-// them. A case of unknown duration counts as the median of the known ones. The order of
+// shard becomes hardly longer by it (see together), cases of one source and one strategy
+// stay together instead, since the rows that they read have to be laid out in each shard
+// that has one of them. A case of unknown duration counts as the median of the known ones. The order of
 // the ids has no influence, and durations of other cases have none. More shards than
 // cases are as many shards as cases, with a note.
 func Split(ids []string, durations Durations, shards int) (Plan, error) {
@@ -103,7 +103,7 @@ func Split(ids []string, durations Durations, shards int) (Plan, error) {
 	}
 	plan.Shards = balanced(sorted, seconds, shards)
 	if slices.ContainsFunc(sorted, paired) {
-		if cut := neighbours(sorted, seconds, shards); longest(cut) <= together*longest(plan.Shards) {
+		if cut := neighbours(byReading(sorted), seconds, shards); longest(cut) <= together*longest(plan.Shards) {
 			plan.Shards = cut
 		}
 	}
@@ -116,10 +116,22 @@ func Split(ids []string, durations Durations, shards int) (Plan, error) {
 	return plan, nil
 }
 
-// together is by how much the longest shard may become longer so that cases of one
-// pair stay together: a few tables that are not laid out again, and servers that are not
-// started, are worth that much.
+// together is by how much the longest shard may become longer so that cases that read the
+// same rows stay together: rows that are not laid out again are worth that much.
 const together = 1.05
+
+// byReading sorts cases by what they read, which is a matter of the source and of the
+// strategy; what they write comes last.
+func byReading(ids []string) []string {
+	key := func(id string) string {
+		pair, strategy, _ := strings.Cut(id, "__")
+		source, sink, _ := strings.Cut(pair, "_to_")
+		return source + "/" + strategy + "/" + sink
+	}
+	sorted := slices.Clone(ids)
+	slices.SortStableFunc(sorted, func(a, b string) int { return cmp.Compare(key(a), key(b)) })
+	return sorted
+}
 
 // paired says whether an ID tells its pair: <source>_to_<sink>__<strategy>.
 func paired(id string) bool { return strings.Contains(id, "__") }
@@ -155,8 +167,8 @@ func (s *Shard) add(id string, seconds float64) {
 	s.CaseIDs = append(s.CaseIDs, id)
 }
 
-// neighbours cuts the sorted cases, whose IDs begin with the source and the pair, into
-// shards that are not empty, so that the longest is as short as it can be.
+// neighbours cuts cases in their order into shards that are not empty, so that the longest
+// is as short as it can be.
 func neighbours(sorted []string, seconds func(string) float64, shards int) []Shard {
 	n := len(sorted)
 	upTo := make([]float64, n+1) // what the first i cases take
