@@ -36,6 +36,14 @@ func (t *tx) OpenStage(ctx context.Context, name string, columns batch.Schema, k
 	return &stage{tx: t, columns: columns, kind: kind, sql: "COPY " + name + " (" + quoteAll(columns.Names()) + ") FROM STDIN (FORMAT binary)"}, nil
 }
 
+// OpenEmptied empties the target, or makes its sibling, and opens the way into it.
+func (t *tx) OpenEmptied(ctx context.Context, columns batch.Schema) (connector.Stage, error) {
+	if err := t.Empty(ctx); err != nil {
+		return nil, err
+	}
+	return t.OpenStage(ctx, t.DirectTable(), columns, connector.StageDirect, false)
+}
+
 type stage struct {
 	tx      *tx
 	columns batch.Schema

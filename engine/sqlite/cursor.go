@@ -37,6 +37,9 @@ type cursor struct {
 	sql     string
 	columns batch.Schema
 	hasID   bool
+	// shared are the ranges of rows that sql is run for, one after the other, its two
+	// parameters being the bounds. Without it sql has no parameter.
+	shared *ranges
 	// bad decides about a row that cannot be read: nil leaves it out. Without it the first one ends the read.
 	bad func(*badValue) error
 
@@ -53,6 +56,7 @@ func (c *cursor) fill(ctx context.Context, b *batch.Batch, n, size int) error {
 			if c.stmt, err = c.session.prepare(c.sql); err != nil {
 				return err
 			}
+			c.ended = !c.takeRange()
 		}
 		for b.Rows() < n {
 			if c.ended {
@@ -69,7 +73,13 @@ func (c *cursor) fill(ctx context.Context, b *batch.Batch, n, size int) error {
 				return err
 			}
 			if !more {
-				c.ended = true
+				if c.ended = c.shared == nil; c.ended {
+					continue
+				}
+				if err := c.stmt.Reset(); err != nil {
+					return err
+				}
+				c.ended = !c.takeRange()
 				continue
 			}
 			c.at++
@@ -79,6 +89,19 @@ func (c *cursor) fill(ctx context.Context, b *batch.Batch, n, size int) error {
 		}
 		return nil
 	})
+}
+
+// takeRange binds the next range that nobody reads; false when there is none left.
+func (c *cursor) takeRange() bool {
+	if c.shared == nil {
+		return true
+	}
+	least, greatest, ok := c.shared.take()
+	if ok {
+		c.stmt.BindInt64(1, least)
+		c.stmt.BindInt64(2, greatest)
+	}
+	return ok
 }
 
 func (c *cursor) row(b *batch.Batch) error {

@@ -2,7 +2,11 @@ package sqlite
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/dpone/dpone/engine/batch"
 	"github.com/dpone/dpone/engine/connector"
@@ -35,6 +39,7 @@ func (s *stage) Relay(ctx context.Context, from connector.Reader, builder *diges
 			return false, connector.Fail("stage.write", err, "write to %s", s.tx.target)
 		}
 	}
+	full := s.full
 	rows, refused, err := s.relay(ctx, rd, builder)
 	end := []string{"RELEASE dpone_relay"}
 	switch {
@@ -43,10 +48,8 @@ func (s *stage) Relay(ctx context.Context, from connector.Reader, builder *diges
 	case refused != nil && s.tx.ended():
 		return true, connector.Fail("stage.write", refused, "write to %s", s.tx.target)
 	case refused != nil:
+		s.full = full
 		end = []string{"ROLLBACK TO dpone_relay", "RELEASE dpone_relay", "PRAGMA main." + largeCache}
-		if err := rd.restart(); err != nil {
-			return true, connector.Fail("source.read", err, "read %s", rd.snapshot.table.Name)
-		}
 	default:
 		s.stats.Rows, s.stats.Bytes = rows, rd.stats.Bytes
 	}
@@ -66,7 +69,7 @@ func (s *stage) alike(rd *reader) bool {
 	default:
 		return false
 	}
-	if !rd.whole || rd.bad != nil || source.kind != "table" || target == nil || target.kind != "table" ||
+	if !rd.whole || rd.bad != nil || source.rowID == "" || source.kind != "table" || target == nil || target.kind != "table" ||
 		len(source.Columns) != len(s.columns) || len(target.Columns) != len(s.columns) || !strings.EqualFold(source.alias, target.alias) {
 		return false
 	}
@@ -80,48 +83,94 @@ func (s *stage) alike(rd *reader) bool {
 	return true
 }
 
-// relay copies the rows and digests them at the same time. refused says why the rows
-// have to go another way; an error ends the load.
+// relay copies the rows and digests them at the same time. Once they are copied, this
+// session helps to read: it sees the same rows. refused says why the rows have to go
+// another way; an error ends the load.
 func (s *stage) relay(ctx context.Context, rd *reader, builder *digest.Builder) (rows int64, refused, err error) {
-	own, err := digest.NewBuilder(builder.Spec())
+	source := rd.snapshot.source.session
+	shared, err := rangesOf(ctx, source, rd.snapshot.from(), rd.snapshot.table.rowID)
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, connector.Fail("source.read", err, "read %s", rd.snapshot.table.Name)
 	}
-	copying, stop := context.WithCancel(ctx)
-	defer stop()
-	type copied struct {
-		rows int64
-		err  error
-	}
-	done := make(chan copied, 1)
-	go func() {
-		// Without names of columns, and with the asterisk: it is how SQLite knows that it may move whole records.
-		n, err := s.tx.Exec(copying, "INSERT INTO "+s.name+" SELECT * FROM "+attached+"."+quote(rd.snapshot.table.name))
-		done <- copied{n, err}
-	}()
-	err = s.digest(ctx, rd, own)
-	if err != nil {
-		stop() // which ends the transaction, too
-	}
-	c := <-done
-	if err == nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil || c.err != nil {
-		return 0, c.err, err
-	}
-	return c.rows, nil, builder.Merge(own.Digest())
-}
-
-// digest reads and digests the rows; a value that is none of its type is an error.
-func (s *stage) digest(ctx context.Context, rd *reader, builder *digest.Builder) error {
-	rows := int64(0)
-	return batch.Pipe(rd.columns, func(b *batch.Batch) error { return rd.Next(ctx, b) }, func(b *batch.Batch) error {
-		if err := builder.AddBatch(b); err != nil {
-			return err
+	var moved atomic.Int64
+	first := &relayed{reader: rd.share(source, "main", shared), moved: &moved}
+	second := &relayed{reader: rd.share(s.tx.session, attached, shared), moved: &moved}
+	first.begun = rd.begun
+	for _, part := range []*relayed{first, second} {
+		if part.builder, err = digest.NewBuilder(builder.Spec()); err != nil {
+			return 0, nil, err
 		}
-		rows += int64(b.Rows())
-		s.tx.sink.env.Moved(rows)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	begun := make(chan struct{})
+	letIn := sync.OnceFunc(func() { close(begun) })
+	var working sync.WaitGroup
+	working.Go(func() {
+		if refused = s.empty(ctx); refused == nil {
+			// Without names of columns, and with the asterisk: it is how SQLite knows that it may move whole records.
+			rows, refused = s.tx.Exec(ctx, "INSERT INTO "+s.name+" SELECT * FROM "+attached+"."+quote(rd.snapshot.table.name))
+		}
+		if refused != nil {
+			shared.stop() // all of it is read again
+			return
+		}
+		<-begun // the points of a load are reached by the first
+		if err := second.digest(ctx, func() error { return nil }); err != nil {
+			stop(err)
+		}
+	})
+	err = first.digest(ctx, func() error {
+		defer letIn()
+		s.tx.sink.env.Moved(moved.Load())
 		return s.reached(ctx)
 	})
+	if err != nil {
+		stop(err) // which ends the transaction, too
+	}
+	letIn()
+	working.Wait()
+	if ctx.Err() != nil {
+		return 0, refused, context.Cause(ctx)
+	}
+	rd.begun = first.begun
+	if refused != nil {
+		return 0, refused, nil
+	}
+	for _, part := range []*relayed{first, second} {
+		rd.stats.Rows += part.stats.Rows
+		rd.stats.Bytes += part.stats.Bytes
+		if err := builder.Merge(part.builder.Digest()); err != nil {
+			return 0, nil, err
+		}
+	}
+	return rows, nil, nil
+}
+
+// relayed are the rows that one of the two sessions reads.
+type relayed struct {
+	*reader
+	builder *digest.Builder
+	moved   *atomic.Int64 // by both
+}
+
+// digest reads and digests rows; a value that is none of its type is an error. told is
+// called after each batch. It is one goroutine's work: the other one is copying.
+func (r *relayed) digest(ctx context.Context, told func() error) error {
+	for b := batch.New(r.columns); ; {
+		err := r.Next(ctx, b)
+		if errors.Is(err, io.EOF) {
+			return r.close()
+		}
+		if err == nil {
+			err = r.builder.AddBatch(b)
+		}
+		if err == nil {
+			r.moved.Add(int64(b.Rows()))
+			err = told()
+		}
+		if err != nil {
+			return errors.Join(err, r.close())
+		}
+	}
 }

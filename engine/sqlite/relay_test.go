@@ -119,11 +119,19 @@ func TestNotRelayed(t *testing.T) {
 		"takes fewer NULLs": func(r *relaying) {
 			r.from.exec("ALTER TABLE people RENAME TO old; " + strings.Replace(relayed, " NOT NULL", "", 1) + "; INSERT INTO people SELECT * FROM old")
 		},
+		"rows without a number": func(r *relaying) {
+			r.from.exec("DROP TABLE people; " + strings.Replace(relayed, "INTEGER PRIMARY KEY", "INT PRIMARY KEY NOT NULL", 1) + " WITHOUT ROWID; INSERT INTO people (id, name) VALUES (1, 'x')")
+			r.to.exec("DROP TABLE people; " + strings.Replace(relayed, "INTEGER PRIMARY KEY", "INT PRIMARY KEY NOT NULL", 1) + " WITHOUT ROWID")
+		},
 		"a generated column": func(r *relaying) {
 			r.from.exec("DROP TABLE people; " + strings.Replace(relayed, "photo BLOB", "photo BLOB AS (x'00')", 1) + "; INSERT INTO people (id, name) VALUES (1, 'x')")
 		},
 		"a view": func(r *relaying) {
 			r.from.exec("ALTER TABLE people RENAME TO old; CREATE VIEW people AS SELECT * FROM old")
+		},
+		"another encoding": func(r *relaying) {
+			r.from = newFile(t, manifest.Strategy{})
+			r.from.exec("PRAGMA encoding = 'UTF-16le'; " + relayed + "; INSERT INTO people (id, name) VALUES (1, 'Zoë'), (2, '')")
 		},
 		"a write-ahead log":     func(r *relaying) { r.from.exec("PRAGMA journal_mode = wal") },
 		"a condition":           func(r *relaying) { r.options.CustomPredicate = "id > 3" },
@@ -143,6 +151,38 @@ func TestNotRelayed(t *testing.T) {
 				const all = "SELECT id, name FROM people"
 				assert.Equal(t, r.to.all(all), r.from.all(all))
 			}
+		})
+	}
+}
+
+// TestRelayOfAnyNumbers: rows are found whatever their numbers are, by both of those who read them.
+func TestRelayOfAnyNumbers(t *testing.T) {
+	t.Parallel()
+	const rows = " SELECT i * 1000003 - 900000000000, 'name ' || i, NULL, NULL, NULL, zeroblob(3000) FROM n"
+	for name, filling := range map[string]string{
+		"none":          "",
+		"one":           "INSERT INTO people (id, name) VALUES (5, 'x')",
+		"the utmost":    "INSERT INTO people (id, name) VALUES (-9223372036854775808, 'x'), (0, 'y'), (9223372036854775807, 'z')",
+		"far apart":     "INSERT INTO people (id, name) VALUES (-9223372036854775808, 'x'); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO people" + rows,
+		"as they come":  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO people" + rows,
+		"with overflow": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO people SELECT i, 'name', NULL, NULL, NULL, zeroblob(100000) FROM n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRelaying(t)
+			r.from.exec("DELETE FROM people; " + filling)
+			relayedDigest, handled, err := r.try(t, true)
+			assert.NilError(t, err)
+			assert.Assert(t, handled)
+			const all = "SELECT * FROM people"
+			assert.Equal(t, r.to.all(all), r.from.all(all))
+			r.to.exec("DROP TABLE people; " + strings.Replace(relayed, "photo BLOB", "photo BLOB, note TEXT", 1) + "; INSERT INTO people (id, name) VALUES (7, 'gone')")
+			single, handled, err := r.try(t, true)
+			assert.NilError(t, err)
+			assert.Assert(t, !handled)
+			assert.Equal(t, single.String(), relayedDigest.String())
+			const some = "SELECT id, name, photo FROM people"
+			assert.Equal(t, r.to.all(some), r.from.all(some))
 		})
 	}
 }

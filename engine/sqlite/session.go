@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +39,10 @@ type session struct {
 	// open are the statements that were prepared and not finalized yet: the
 	// connection cannot be closed before them.
 	open map[*sqlite.Stmt]bool
+	// mapped says that pages of the file are read where the system has mapped them;
+	// broken, that one of them was not there any more. Nobody knows then in what state
+	// the connection is, so that it is not used again, and not closed either.
+	mapped, broken bool
 }
 
 // resolve gives the absolute path of a manifest's path, without symbolic links, so
@@ -85,6 +90,10 @@ const (
 	smallCache = "cache_size = -2000"
 	largeCache = "cache_size = -16384"
 )
+
+// mapping lets SQLite read the first 256 MiB of a file where the system has mapped them
+// into memory, which saves copying each page (sqlite.org/mmap.html).
+const mapping = "mmap_size = 268435456"
 
 // uri names a file in one of the modes.
 func uri(path, mode string) string {
@@ -134,6 +143,9 @@ func (s *session) unopened(err error) error {
 func (s *session) close() (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.broken {
+		return nil
+	}
 	for stmt := range s.open {
 		_ = stmt.Finalize() // it tells again of the error that was told already
 	}
@@ -142,21 +154,44 @@ func (s *session) close() (err error) {
 }
 
 // use lends the connection. What runs on it ends when ctx does, with its cause.
-func (s *session) use(ctx context.Context, f func(*sqlite.Conn) error) error {
+func (s *session) use(ctx context.Context, f func(*sqlite.Conn) error) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.broken {
+		return errVanished
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if s.mapped {
+		defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+		defer func() {
+			if r := recover(); r != nil {
+				err = s.fault(r)
+			}
+		}()
 	}
 	if done := ctx.Done(); done != nil {
 		s.conn.SetInterrupt(done)
 		defer s.conn.SetInterrupt(nil)
 	}
-	err := f(s.conn)
+	err = f(s.conn)
 	if primary(err) == sqlite.ResultInterrupt && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// errVanished is what a read from mapped memory ends with that the system could not serve.
+var errVanished = errors.New("a part of the file cannot be read: it was cut off, or the disk has an error")
+
+// fault makes an error of a read from mapped memory that failed; other panics go on.
+func (s *session) fault(r any) error {
+	if at, ok := r.(interface{ Addr() uintptr }); !ok || at.Addr() == 0 {
+		panic(r) //nolint:forbidigo // another's panic goes on
+	}
+	s.broken = true
+	return errVanished
 }
 
 // prepare makes a statement, within use.

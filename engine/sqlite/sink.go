@@ -320,12 +320,19 @@ func (t *tx) UniqueIndex(ctx context.Context, key []string) (bool, error) {
 	return false, nil
 }
 
-// Empty deletes all rows, which SQLite does page by page. Rows of other tables that
-// would go with them are a reason to stop.
+// Empty deletes all rows.
 func (t *tx) Empty(ctx context.Context) error {
 	if t.load.Create {
 		return nil
 	}
+	if err := t.mayEmpty(ctx); err != nil {
+		return err
+	}
+	return t.empty(ctx)
+}
+
+// mayEmpty refuses to empty a table with whose rows those of others would go.
+func (t *tx) mayEmpty(ctx context.Context) error {
 	var child, action string
 	err := t.Query(ctx, `SELECT l.name, f.on_delete FROM pragma_table_list AS l, pragma_foreign_key_list(l.name, 'main') AS f
 		WHERE l.schema = 'main' AND l.type = 'table' AND f."table" = ? COLLATE NOCASE AND f.on_delete <> 'NO ACTION'`, []any{t.name},
@@ -339,6 +346,11 @@ func (t *tx) Empty(ctx context.Context) error {
 			Fix: "use snapshot_diff, which leaves the rows that stay",
 		}
 	}
+	return nil
+}
+
+// empty deletes all rows, which SQLite does page by page.
+func (t *tx) empty(ctx context.Context) error {
 	if _, err := t.Exec(ctx, "DELETE FROM "+t.target); err != nil {
 		return connector.Fail("target.empty", err, "empty %s", t.target)
 	}

@@ -58,9 +58,10 @@ func OpenSource(ctx context.Context, m *manifest.Manifest, env connector.Env) (*
 	if s.query, err = statement(s.options.Query, env.Dir); err != nil {
 		return nil, err
 	}
-	if s.session, err = open(ctx, path, readOnly, snapshotWait, "query_only = on", smallCache); err != nil {
+	if s.session, err = open(ctx, path, readOnly, snapshotWait, "query_only = on", smallCache, mapping); err != nil {
 		return nil, fmt.Errorf("source: %w", err)
 	}
+	s.mapped = true
 	return s, nil
 }
 
@@ -208,15 +209,10 @@ func (s *snapshot) where(r connector.Request, more ...string) (string, error) {
 
 // Read prepares the statement; it starts with the first row that is asked for.
 func (s *snapshot) Read(_ context.Context, r connector.Request) (connector.Reader, error) {
-	parts := make([]string, len(r.Columns))
-	for i, w := range r.Columns {
+	for _, w := range r.Columns {
 		if s.table.column(w.Name) == nil {
 			return nil, &connector.Error{Code: "column.missing", Msg: fmt.Sprintf("%s has no column %q", s.table.Name, w.Name)}
 		}
-		parts[i] = quote(w.Name)
-	}
-	if s.table.rowID != "" {
-		parts = append(parts, s.table.rowID)
 	}
 	where, err := s.where(r)
 	if err != nil {
@@ -228,7 +224,7 @@ func (s *snapshot) Read(_ context.Context, r connector.Request) (connector.Reade
 	}
 	rd.cursor = cursor{
 		session: s.source.session, columns: r.Columns, hasID: s.table.rowID != "",
-		sql: "SELECT " + strings.Join(parts, ", ") + " FROM " + s.from() + where,
+		sql: s.selects(r.Columns) + " FROM " + s.from() + where,
 	}
 	if s.quarantine != nil {
 		rd.bad = func(b *badValue) error {
@@ -237,6 +233,15 @@ func (s *snapshot) Read(_ context.Context, r connector.Request) (connector.Reade
 		}
 	}
 	return rd, nil
+}
+
+// selects begins a statement that gives the columns, and after them the number of the row where there is one.
+func (s *snapshot) selects(columns batch.Schema) string {
+	names := "SELECT " + quoteAll(columns.Names())
+	if s.table.rowID != "" {
+		names += ", " + s.table.rowID
+	}
+	return names
 }
 
 // Bounds gives the least and the greatest value. A value that does not fit the type is an error.
@@ -361,11 +366,15 @@ func (r *reader) Next(ctx context.Context, b *batch.Batch) error {
 	return nil
 }
 
-// restart lets the next batch be the first one again.
-func (r *reader) restart() error {
-	err := r.close()
-	r.at, r.ended, r.stats = 0, false, connector.ReadStats{}
-	return err
+// share reads some of the rows of a whole table, over any session that sees them.
+func (r *reader) share(s *session, schema string, shared *ranges) *reader {
+	id := r.snapshot.table.rowID
+	part := &reader{snapshot: r.snapshot, rows: r.rows, begun: true} // whoever reads first says so
+	part.cursor = cursor{
+		session: s, columns: r.columns, hasID: true, shared: shared,
+		sql: r.snapshot.selects(r.columns) + " FROM " + schema + "." + quote(r.snapshot.table.name) + " WHERE " + id + " BETWEEN ? AND ?",
+	}
+	return part
 }
 
 // Stats is what was read.

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -239,4 +240,32 @@ func TestSnapshotStays(t *testing.T) {
 		assert.Equal(t, reader.Stats().Rows, int64(1))
 		assert.NilError(t, reader.Close())
 	}
+}
+
+// TestFileCutOff: who cuts a file off that is read breaks the read, and not the program.
+func TestFileCutOff(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	f := newFile(t, manifest.Strategy{})
+	f.exec("CREATE TABLE t (v BLOB); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO t SELECT randomblob(3000) FROM n")
+	m := manifest.Manifest{Source: manifest.Source{Type: "sqlite", Path: f.path, Table: manifest.Table{Name: "t"}, Options: manifest.SourceOptions{BatchRows: 10}}}
+	source, err := sqlite.OpenSource(ctx, &m, connector.Env{Dir: t.TempDir()})
+	assert.NilError(t, err)
+	snap, err := source.Snapshot(ctx)
+	assert.NilError(t, err)
+	relation, err := source.Describe(ctx)
+	assert.NilError(t, err)
+	rd, err := snap.Read(ctx, connector.Request{Columns: relation.Schema()})
+	assert.NilError(t, err)
+	b := batch.New(relation.Schema())
+	assert.NilError(t, rd.Next(ctx, b))
+	assert.NilError(t, os.Truncate(f.path, 8192))
+	for err == nil {
+		err = rd.Next(ctx, b)
+	}
+	fails(t, err, "source.read")
+	assert.ErrorContains(t, err, "cut off")
+	// What is left of the session ends without waiting for anything.
+	assert.ErrorContains(t, errors.Join(rd.Close(), snap.Close(ctx)), "cut off")
+	assert.NilError(t, source.Close(ctx))
 }

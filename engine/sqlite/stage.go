@@ -21,6 +21,10 @@ const hashColumn = "__dpone__stage_hash"
 
 // OpenStage opens the way into a table: a temporary one, which others do not see, or the emptied target itself.
 func (t *tx) OpenStage(ctx context.Context, name string, columns batch.Schema, kind connector.StageKind, hash bool) (connector.Stage, error) {
+	return t.openStage(ctx, name, columns, kind, hash)
+}
+
+func (t *tx) openStage(ctx context.Context, name string, columns batch.Schema, kind connector.StageKind, hash bool) (*stage, error) {
 	if _, err := t.Describe(ctx); err != nil { // the columns may just have been changed
 		return nil, err
 	}
@@ -65,6 +69,21 @@ func (t *tx) OpenStage(ctx context.Context, name string, columns batch.Schema, k
 	return s, nil
 }
 
+// OpenEmptied opens the way into the target, whose rows go with the first new one.
+func (t *tx) OpenEmptied(ctx context.Context, columns batch.Schema) (connector.Stage, error) {
+	if !t.load.Create {
+		if err := t.mayEmpty(ctx); err != nil {
+			return nil, err
+		}
+	}
+	opened, err := t.openStage(ctx, t.DirectTable(), columns, connector.StageDirect, false)
+	if err != nil {
+		return nil, err
+	}
+	opened.full = !t.load.Create
+	return opened, nil
+}
+
 // column is what a stage knows of the column that takes values.
 type column struct {
 	affinity affinity
@@ -78,6 +97,7 @@ type stage struct {
 	into    []column
 	kind    connector.StageKind
 	hash    bool
+	full    bool // the target has its rows still, which are to go
 	sql     string
 	stmt    *sqlite.Stmt
 	scratch []byte
@@ -86,6 +106,9 @@ type stage struct {
 
 // Write adds the rows of a batch.
 func (s *stage) Write(ctx context.Context, b *batch.Batch) error {
+	if err := s.empty(ctx); err != nil {
+		return err
+	}
 	err := s.tx.use(ctx, func(*sqlite.Conn) (err error) {
 		if s.stmt == nil {
 			if s.stmt, err = s.tx.prepare(s.sql); err != nil {
@@ -108,6 +131,16 @@ func (s *stage) Write(ctx context.Context, b *batch.Batch) error {
 	}
 	s.stats.Bytes += int64(b.Size())
 	return s.reached(ctx)
+}
+
+// empty takes the rows away that the target has from before.
+func (s *stage) empty(ctx context.Context) error {
+	if !s.full {
+		return nil
+	}
+	err := s.tx.empty(ctx)
+	s.full = err != nil
+	return err
 }
 
 // reached is called when some rows are there, and more may come.
@@ -174,7 +207,7 @@ func (s *stage) rowHash(b *batch.Batch, row int) string {
 // Close ends the writing.
 func (s *stage) Close(ctx context.Context) (connector.WriteStats, error) {
 	if s.stmt == nil {
-		return s.stats, nil
+		return s.stats, s.empty(ctx) // no row came
 	}
 	stmt := s.stmt
 	s.stmt = nil

@@ -81,9 +81,13 @@ type Backend interface {
 	StageTable(n int) string
 	// Direct says whether rows of these columns can go into the target as they are, without a staging table.
 	Direct(columns batch.Schema) bool
-	// Empty empties the target for a direct load, or prepares the sibling that will take its place.
+	// Empty empties the target, or prepares the sibling that will take its place.
 	Empty(ctx context.Context) error
-	// DirectTable is where a direct load writes after Empty: the target or its sibling.
+	// OpenEmptied opens the way into the target without its rows, or into the sibling
+	// that will take its place. The rows go at the latest when the first new one comes,
+	// or the stage is closed.
+	OpenEmptied(ctx context.Context, columns batch.Schema) (connector.Stage, error)
+	// DirectTable is where rows go after Empty or OpenEmptied: the target or its sibling.
 	DirectTable() string
 	// Publish makes a directly loaded target the visible one (a swap); most have nothing to do.
 	Publish(ctx context.Context) error
@@ -243,33 +247,33 @@ func TooMany(column string, limit int) error {
 func (t *Tx) Stage(ctx context.Context, columns batch.Schema, kind connector.StageKind) (connector.Stage, error) {
 	t.stages++
 	table := t.b.StageTable(t.stages)
-	hash := false
 	t.refill = t.refill || kind == connector.StageDirect
 	if kind == connector.StageDirect && !t.b.Direct(columns) {
 		kind = connector.StageRows
 	}
-	switch kind {
-	case connector.StageDirect:
-		if err := t.b.Empty(ctx); err != nil {
+	if kind == connector.StageDirect {
+		stage, err := t.b.OpenEmptied(ctx, columns)
+		if err != nil {
 			return nil, err
 		}
-		table = t.b.DirectTable()
-		t.rows, t.rowSchema, t.direct = table, columns, true
-	case connector.StageRows:
-		t.rows, t.rowSchema, t.direct = table, columns, false
-		hash = t.load.Strategy.Mode == "scd2"
-	case connector.StageKeys:
-		t.keys = table
+		return t.take(stage, t.b.DirectTable(), columns, true), nil
 	}
-	stage, err := t.b.OpenStage(ctx, table, columns, kind, hash)
+	stage, err := t.b.OpenStage(ctx, table, columns, kind, kind == connector.StageRows && t.load.Strategy.Mode == "scd2")
 	if err != nil {
 		return nil, fmt.Errorf("open the way into %s: %w", table, err)
 	}
 	if kind == connector.StageKeys {
+		t.keys = table
 		return stage, nil
 	}
+	return t.take(stage, table, columns, false), nil
+}
+
+// take is where the rows of the load go, from now on.
+func (t *Tx) take(stage connector.Stage, table string, columns batch.Schema, direct bool) connector.Stage {
+	t.rows, t.rowSchema, t.direct = table, columns, direct
 	t.loaded = &countedStage{Stage: stage, table: table}
-	return t.loaded, nil
+	return t.loaded
 }
 
 // countedStage remembers how many rows the sink took, so that they need not be counted again.
