@@ -152,7 +152,7 @@ func builds() []proc.Command {
 // carryCommand carries out the cases of a request, plainCommand moves their rows by plain tools.
 func (b *bench) carryCommand(name string) proc.Command {
 	env := b.env
-	if name == single {
+	if name == single || strings.HasPrefix(name, shardRun) {
 		env = append(slices.Clone(env), "GOMAXPROCS=1")
 	}
 	return proc.Command{Name: worker, Args: []string{"cases", "$SCRATCH/" + name + ".json"}, Env: env}

@@ -31,12 +31,15 @@ const (
 )
 
 const (
-	// shards are that many processes at once, on at least minProcessors processors.
+	// shards are that many processes at once, on at least minProcessors processors. Each
+	// uses one at a time, like single: then nothing but their number differs.
 	shards        = 4
 	minProcessors = 2
 	// single is the run of one process on one processor, by which a speed-up on several is
 	// reckoned; alone is that of one process that may use them all, for one case at a time.
 	single, alone = "single", "alone"
+	// shardRun begins the names of the runs of shards.
+	shardRun = "shard-"
 	// longer is how many times as many rows the longer tables of the part linear have.
 	longer = 4
 	// fewCases is k, where k cases are compared with 2k.
@@ -54,9 +57,9 @@ type part struct {
 }
 
 func parts() []part {
-	numbered := func(name string, n int) (all []string) {
+	numbered := func(n int) (all []string) {
 		for i := range n {
-			all = append(all, name+"-"+strconv.Itoa(i))
+			all = append(all, shardName(i))
 		}
 		return all
 	}
@@ -64,9 +67,12 @@ func parts() []part {
 		{id: "contract", work: "all mock_contract cases in one process, two at once", requests: []string{"contract"}, measure: contract},
 		{id: "local", work: "all mock_local cases, and each pair's full_refresh against plain tools", requests: []string{"local", "pairs"}, plain: []string{"plain-pairs"}, measure: local},
 		{id: "linear", work: "the same cases with four times the rows, and twice as many cases", requests: []string{"rows", "longer", "few", "twice"}, measure: linear},
-		{id: "shards", work: "all mock_contract cases in four processes at once, against one process on one processor", requests: append(numbered("shard", shards), single, alone), measure: sharded},
+		{id: "shards", work: "all mock_contract cases in four processes at once, against one process on one processor", requests: append(numbered(shards), single, alone), measure: sharded},
 	}
 }
+
+// shardName names the run of a shard.
+func shardName(i int) string { return shardRun + strconv.Itoa(i) }
 
 // contract is the share of the matrix that mage ci carries out.
 func contract(ctx context.Context, l *lab) error {
@@ -366,7 +372,7 @@ func (l *lab) atOnce(ctx context.Context, all []string, durations shard.Duration
 	began := time.Now()
 	for i, s := range plan.Shards {
 		running.Go(func() {
-			_, samples[i], problems[i] = l.whole(ctx, "shard-"+strconv.Itoa(i), cases.MockContract, l.opts.rows(), 1, s.CaseIDs)
+			_, samples[i], problems[i] = l.whole(ctx, shardName(i), cases.MockContract, l.opts.rows(), 1, s.CaseIDs)
 		})
 	}
 	running.Wait()
