@@ -65,9 +65,9 @@ var idPattern = regexp.MustCompile(`^[a-z0-9_]{1,200}$`)
 // Anomalies, 1969: at most 4/3 - 1/(3 shards) of the best there is). Where the longest
 // shard becomes hardly longer by it (see together), cases of one source and one strategy
 // stay together instead, since the rows that they read have to be laid out in each shard
-// that has one of them. A case of unknown duration counts as the median of the known ones. The order of
-// the ids has no influence, and durations of other cases have none. More shards than
-// cases are as many shards as cases, with a note.
+// that has one of them. A case of unknown duration counts as the median of the known
+// ones. The order of the ids has no influence, and durations of other cases have none.
+// More shards than cases are as many shards as cases, with a note.
 func Split(ids []string, durations Durations, shards int) (Plan, error) {
 	switch {
 	case shards < 1 || shards > MaxShards:
@@ -169,10 +169,10 @@ func (s *Shard) add(id string, seconds float64) {
 
 // neighbours cuts cases in their order into shards that are not empty, so that the longest
 // is as short as it can be.
-func neighbours(sorted []string, seconds func(string) float64, shards int) []Shard {
-	n := len(sorted)
+func neighbours(ordered []string, seconds func(string) float64, shards int) []Shard {
+	n := len(ordered)
 	upTo := make([]float64, n+1) // what the first i cases take
-	for i, id := range sorted {
+	for i, id := range ordered {
 		upTo[i+1] = upTo[i] + seconds(id)
 	}
 	// least[i] is the longest of k shards of the first i cases; cuts[k][i] is where the last of them begins.
@@ -197,7 +197,7 @@ func neighbours(sorted []string, seconds func(string) float64, shards int) []Sha
 			begin = cuts[k][end]
 		}
 		all[k-1] = Shard{Index: k - 1, Total: shards}
-		for _, id := range sorted[begin:end] {
+		for _, id := range ordered[begin:end] {
 			all[k-1].add(id, seconds(id))
 		}
 		end = begin
